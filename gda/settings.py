@@ -1,0 +1,114 @@
+"""Every setting of GDA, from ``GDA_*`` environment variables and ``.env``, with its default in sight.
+
+Precedence is argument, block, environment, default: ``Settings(**values)`` lays values from blocks (see ``blocks/``)
+or arguments over the environment. Secrets are ``SecretStr``: their text forms are masked.
+"""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Literal, Self
+from urllib.parse import quote
+
+from pydantic import Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+MailSecurity = Literal["none", "starttls", "tls"]
+
+
+class Settings(BaseSettings):
+    """GDA's settings; durations are in seconds and say so in their names."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="GDA_", env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True, validate_default=True
+    )
+
+    home: Path = Field(Path(".gda"), description="State folder, mode 0700.")
+    database_url: SecretStr | None = Field(None, description="SQLAlchemy URL with an async driver; default: a file in home.")
+    keys: SecretStr | None = Field(None, description="Fernet keys, comma-separated, newest first; default: the file home/keys.")
+
+    concurrency: int = Field(64, ge=1, le=1000, description="Occurrences performed at once in one flow run.")
+    claim_size: int = Field(128, ge=1, le=1000, description="Occurrences claimed in one statement.")
+    early_seconds: int = Field(90, ge=0, le=600, description="How early a wake-up may come and wait for its slot.")
+    lease_seconds: int = Field(120, ge=2, description="How long a claim lasts without renewal.")
+    lease_refresh_seconds: float = Field(30, gt=0, description="How often a live worker renews its leases.")
+    timeout_seconds: int = Field(300, ge=1, description="How long one attempt may take.")
+    retry_attempts: int = Field(10, ge=1, description="Attempts before an occurrence is dead.")
+    retry_delay_seconds: float = Field(30, gt=0, description="Base of the exponential backoff.")
+    retry_multiplier: float = Field(2, ge=1, description="Growth of the backoff per attempt.")
+    retry_max_delay_seconds: float = Field(3600, gt=0, description="Cap of the backoff.")
+    run_retries: int = Field(2, ge=0, le=2, description="Prefect task retries inside one flow run.")
+    run_retry_max_delay_seconds: float = Field(30, gt=0, le=30, description="Longest pause between those.")
+
+    google_client_id: str = Field("", description="OAuth client of the installed app.")
+    google_client_secret: SecretStr = Field(SecretStr(""), description="Its secret.")
+    google_token_url: str = "https://oauth2.googleapis.com/token"
+    google_api_url: str = Field("https://gmail.googleapis.com", description="Base of Gmail v1 and of its batch end point.")
+    google_batch_size: int = Field(50, ge=1, le=100, description="Calls per batch request; Google advises at most 50.")
+    google_timeout_seconds: float = Field(20, gt=0)
+    google_connections: int = Field(64, ge=1)
+
+    smtp_host: str = "127.0.0.1"
+    smtp_port: int = Field(587, ge=1, le=65535)
+    smtp_security: MailSecurity = "starttls"
+    smtp_username: str = ""
+    smtp_password: SecretStr = SecretStr("")
+    smtp_timeout_seconds: float = Field(30, gt=0)
+    smtp_connections: int = Field(8, ge=1, description="SMTP connections kept open per process.")
+    smtp_idle_seconds: float = Field(10, gt=0, description="A connection idle for longer is opened anew.")
+    mail_from: str = Field("GDA digest <digest@gda.invalid>", description="Sender of digests.")
+    mail_settling_seconds: int = Field(
+        1800, ge=0, description="After this a sent mail that cannot be found counts as not sent (sandbox 30, Gmail 300, relay 1800)."
+    )
+
+    digest_first_window_hours: int = Field(24, ge=1, description="How far the first digest looks back.")
+    digest_overlap_minutes: int = Field(
+        120, ge=0, description="How far a digest looks back behind its cursor for mail that the index showed late."
+    )
+    digest_max_messages: int = Field(500, ge=1, description="Messages listed in one digest; the rest is counted.")
+
+    prefect_pool: str = "gda"
+    prefect_pool_limit: int = Field(4, ge=1, description="Flow runs at once in the pool.")
+    max_runs_per_day: int = Field(96, ge=1, description="Most runs a day that a user's schedule may ask for.")
+
+    @model_validator(mode="after")
+    def _refresh_fits_into_lease(self) -> Self:
+        if self.lease_refresh_seconds * 2 > self.lease_seconds:
+            raise ValueError(
+                f"GDA_LEASE_REFRESH_SECONDS={self.lease_refresh_seconds} must be at most half of "
+                f"GDA_LEASE_SECONDS={self.lease_seconds}, else a live worker loses its claims"
+            )
+        return self
+
+    @property
+    def database(self) -> str:
+        """The database's URL, absolute, so that it means the same in every working directory."""
+        if self.database_url is not None:
+            return self.database_url.get_secret_value()
+        return "sqlite+aiosqlite:///" + quote(str(self.home.resolve() / "gda.db"))
+
+    @property
+    def lease(self) -> timedelta:
+        return timedelta(seconds=self.lease_seconds)
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Read the settings.
+
+    Args:
+        overrides: values that win over the environment, by field name; ``None`` means "not given".
+
+    Returns:
+        The frozen settings.
+
+    Raises:
+        UsageError: naming each bad value and its variable.
+    """
+    from pydantic import ValidationError
+
+    from gda.errors import UsageError
+
+    try:
+        return Settings(**{name: value for name, value in overrides.items() if value is not None})  # type: ignore[arg-type]
+    except ValidationError as error:
+        faults = "; ".join(f"GDA_{'_'.join(map(str, fault['loc'])).upper()}: {fault['msg']}" for fault in error.errors())
+        raise UsageError(f"bad settings: {faults}") from None
