@@ -1,0 +1,1 @@
+"""The channels that carry a finished message to its reader."""
