@@ -78,8 +78,20 @@ async def test_the_wheels_binaries_serve_where_no_postgresql_is_installed() -> N
         assert await answer(server.url(), "SELECT current_user::text") == "gda"
 
 
+async def test_programs_that_only_their_owner_may_read_are_copied_for_the_server(tmp_path: Path) -> None:
+    install = find_binaries(search_path="", folders=()).parent
+    libraries = f"{install.parent.name}.libs"
+    (tmp_path / install.parent.name).symlink_to(install.parent)
+    if (install.parents[1] / libraries).exists():
+        (tmp_path / libraries).symlink_to(install.parents[1] / libraries)
+    tmp_path.chmod(0o700)
+    with running_postgres(tmp_path / install.parent.name / install.name / "bin") as server:
+        assert await answer(server.url(), "SELECT 1") == 1
+
+
 def test_a_folder_without_postgresql_is_refused_in_words(tmp_path: Path) -> None:
-    with pytest.raises(NoPostgres, match="does not run on this machine"), running_postgres(tmp_path):
+    (tmp_path / "a" / "bin").mkdir(parents=True)
+    with pytest.raises(NoPostgres, match="do not run on this machine"), running_postgres(tmp_path / "a" / "bin"):
         pass
 
 

@@ -186,19 +186,28 @@ def running_postgres(binaries: Path | None = None) -> Iterator[Postgres]:
 
 def _runnable(binaries: Path, folder: Path, account: Account) -> Path:
     """Copy the installation where the account cannot read it, as when .venv lies in root's private home."""
-    if _succeeds([binaries / "postgres", "--version"], account):
+    if _run_all(binaries, account):
         return binaries
-    copy = folder / "install"
-    shutil.copytree(binaries.parent, copy, symlinks=True)
-    programs = copy / binaries.name
-    if not _succeeds([programs / "postgres", "--version"], account):
-        raise NoPostgres(f"{binaries / 'postgres'} does not run on this machine; install PostgreSQL")
+    programs = _copy(binaries, folder / "install")
+    if not _run_all(programs, account):
+        raise NoPostgres(f"the PostgreSQL programs in {binaries} do not run on this machine; install PostgreSQL")
     return programs
 
 
-def _succeeds(command: Sequence[str | Path], account: Account) -> bool:
+def _copy(binaries: Path, folder: Path) -> Path:
+    """Copy with the names of both folders above kept: a wheel's programs find its libraries by relative paths."""
+    install, package = binaries.parents[:2]
+    libraries = package.with_name(f"{package.name}.libs")
+    copy = folder / package.name / install.name
+    shutil.copytree(install, copy, symlinks=True)
+    if libraries.is_dir():
+        shutil.copytree(libraries, folder / libraries.name, symlinks=True)
+    return copy / binaries.name
+
+
+def _run_all(binaries: Path, account: Account) -> bool:
     try:
-        return _run(command, account).returncode == 0
+        return all(_run([binaries / program, "--version"], account).returncode == 0 for program in NEEDED)
     except OSError:
         return False
 
