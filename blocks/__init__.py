@@ -1,0 +1,1 @@
+"""Prefect blocks: configuration at rest, the same on every worker."""

@@ -1,0 +1,1 @@
+"""Triggers: how schedules become Prefect deployments. Flows are named by entry point, never imported."""

@@ -1,0 +1,1 @@
+"""Prefect flows, one short module per kind of background work."""
