@@ -79,7 +79,7 @@ class Vault:
         """
         try:
             return self._of_user(user_id).decrypt(sealed).decode()
-        except InvalidToken:
+        except (InvalidToken, ValueError):
             pass
         raise self._no_key_fits()
 
@@ -91,7 +91,7 @@ class Vault:
         """
         try:
             return self._of_user(user_id).rotate(sealed).decode("ascii")
-        except InvalidToken:
+        except (InvalidToken, ValueError):
             pass
         raise self._no_key_fits()
 
@@ -117,7 +117,8 @@ def _decoded(key: str, number: int, source: str) -> bytes:
         master = urlsafe_b64decode(key)
     except ValueError:
         master = b""
-    if len(master) != _KEY_BYTES:
+    # Python's decoder skips what it does not know, so only the exact spelling of 32 bytes counts.
+    if len(master) != _KEY_BYTES or urlsafe_b64encode(master).decode("ascii") != key:
         raise UsageError(
             f"key {number} of {source} is not 32 bytes in url-safe base64; make one with "
             '`python -c "from gda.vault import new_key; print(new_key())"`'

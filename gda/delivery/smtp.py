@@ -145,7 +145,7 @@ class SmtpPool:
         return connection
 
     async def _greet(self, connection: aiosmtplib.SMTP) -> ProviderError | None:
-        """Connect, secure, log in; an error is returned, so that aiosmtplib's, which quotes the server, is not chained."""
+        """Connect, secure, log in; errors are returned, for aiosmtplib's quote the server and must not be chained."""
         settings = self._settings
         try:
             await connection.connect()

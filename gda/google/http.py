@@ -7,8 +7,9 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from http.cookiejar import CookieJar, DefaultCookiePolicy
+from http.cookiejar import CookieJar
 from urllib.parse import urlsplit
+from urllib.request import Request
 
 import httpx
 import stamina
@@ -50,6 +51,16 @@ class Lost:
     sent: bool
 
 
+class _NoCookies(CookieJar):
+    """Neither keeps nor sends a cookie: one client serves many users."""
+
+    def extract_cookies(self, response: object, request: Request) -> None:
+        return
+
+    def add_cookie_header(self, request: Request) -> None:
+        return
+
+
 def utc_now() -> datetime:
     """The wall clock in UTC, used for nothing but Google's retry instants."""
     return datetime.now(UTC)
@@ -82,7 +93,7 @@ async def open_http(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
         # Loading the authorities' certificates takes tens of milliseconds; plain loopback needs none.
         verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if _all_plain(urls) else True,
         trust_env=not local,
-        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
+        cookies=_NoCookies(),
         headers={"User-Agent": "gda (gzip)", "Accept-Encoding": "identity" if local else "gzip"},
     ) as http:
         yield http
