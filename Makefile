@@ -41,10 +41,10 @@ fmt: $(READY) ## Format the code and repair what the linter can
 	@$(BIN)/ruff check --fix-only .
 	@$(BIN)/ruff format .
 
-lock: $(READY) ## Resolve the newest versions into requirements.lock
+lock: $(READY) ## Resolve requirements.lock anew (ARGS=--upgrade takes the newest versions)
 	@command -v uv >/dev/null || $(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip >/dev/null
 	@command -v uv >/dev/null || test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet uv
-	@PATH="$$PATH:$$PWD/$(BIN)" uv pip compile pyproject.toml --quiet --upgrade --extra test --universal \
+	@PATH="$$PATH:$$PWD/$(BIN)" uv pip compile pyproject.toml --quiet $(ARGS) --extra test --universal \
 		--generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate -o requirements.lock
 
 bench: $(READY) ## Measure throughput and latency (ARGS go to python -m bench)
