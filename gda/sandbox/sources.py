@@ -8,7 +8,8 @@ from gda.errors import UsageError
 
 SAMPLES = Path(__file__).parent / "samples"
 EMPTY_SETS = ("empty", "quiet")
-_MBOX_SEPARATOR = re.compile(rb"(?:\A|(?<=\n\n)|(?<=\n\r\n))From [^\n]*\n")
+# A separator carries a time of day; a sentence that starts with "From " after an empty line seldom does.
+_MBOX_SEPARATOR = re.compile(rb"(?:\A|(?<=\n\n)|(?<=\n\r\n))From [^\n]*\d\d:\d\d[^\n]*\n")
 _MBOX_QUOTED = re.compile(rb"^>(>*From )", re.MULTILINE)
 
 
