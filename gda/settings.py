@@ -23,8 +23,12 @@ class Settings(BaseSettings):
     )
 
     home: Path = Field(Path(".gda"), description="State folder, mode 0700.")
-    database_url: SecretStr | None = Field(None, description="SQLAlchemy URL with an async driver; default: a file in home.")
-    keys: SecretStr | None = Field(None, description="Fernet keys, comma-separated, newest first; default: the file home/keys.")
+    database_url: SecretStr | None = Field(
+        None, description="SQLAlchemy URL with an async driver; default: a file in home."
+    )
+    keys: SecretStr | None = Field(
+        None, description="Fernet keys, comma-separated, newest first; default: the file home/keys."
+    )
 
     concurrency: int = Field(64, ge=1, le=1000, description="Occurrences performed at once in one flow run.")
     claim_size: int = Field(128, ge=1, le=1000, description="Occurrences claimed in one statement.")
@@ -42,7 +46,9 @@ class Settings(BaseSettings):
     google_client_id: str = Field("", description="OAuth client of the installed app.")
     google_client_secret: SecretStr = Field(SecretStr(""), description="Its secret.")
     google_token_url: str = "https://oauth2.googleapis.com/token"
-    google_api_url: str = Field("https://gmail.googleapis.com", description="Base of Gmail v1 and of its batch end point.")
+    google_api_url: str = Field(
+        "https://gmail.googleapis.com", description="Base of Gmail v1 and of its batch end point."
+    )
     google_batch_size: int = Field(50, ge=1, le=100, description="Calls per batch request; Google advises at most 50.")
     google_timeout_seconds: float = Field(20, gt=0)
     google_connections: int = Field(64, ge=1)
@@ -57,7 +63,9 @@ class Settings(BaseSettings):
     smtp_idle_seconds: float = Field(10, gt=0, description="A connection idle for longer is opened anew.")
     mail_from: str = Field("GDA digest <digest@gda.invalid>", description="Sender of digests.")
     mail_settling_seconds: int = Field(
-        1800, ge=0, description="After this a sent mail that cannot be found counts as not sent (sandbox 30, Gmail 300, relay 1800)."
+        1800,
+        ge=0,
+        description="After this a mail that cannot be found counts as not sent (sandbox 30, Gmail 300, relay 1800).",
     )
 
     digest_first_window_hours: int = Field(24, ge=1, description="How far the first digest looks back.")
@@ -110,5 +118,7 @@ def load_settings(**overrides: object) -> Settings:
     try:
         return Settings(**{name: value for name, value in overrides.items() if value is not None})  # type: ignore[arg-type]
     except ValidationError as error:
-        faults = "; ".join(f"GDA_{'_'.join(map(str, fault['loc'])).upper()}: {fault['msg']}" for fault in error.errors())
+        faults = "; ".join(
+            f"GDA_{'_'.join(map(str, fault['loc'])).upper()}: {fault['msg']}" for fault in error.errors()
+        )
         raise UsageError(f"bad settings: {faults}") from None

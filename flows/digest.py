@@ -1,0 +1,50 @@
+"""Digests: one flow run wakes for a scope and delivers everything due in it, each occurrence a Prefect task run."""
+
+from prefect import flow, task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State
+
+from flows.services import open_services
+from gda.glue.batch import attempt_in_batch, run_batch
+from gda.glue.runs import Request, asks_again, first_name
+from gda.jobs import DIGEST
+from gda.jobs.digest import digest_job
+from gda.runner import Desk
+
+
+@flow(name=DIGEST, version="1", flow_run_name=first_name, persist_result=False)
+async def deliver_digests(
+    user: str | None = None,
+    expression: str | None = None,
+    timezone: str | None = None,
+    at: str | None = None,
+    extra: bool = False,
+) -> State[None]:
+    """Deliver the digests that are due.
+
+    Args:
+        user: whose, by id; everybody's when not given.
+        expression: with `timezone`: only schedules with this expression.
+        timezone: IANA name.
+        at: deliver this slot, a local time such as 2026-03-08T07:30 (needs `user`).
+        extra: deliver one digest now, beside the schedule (needs `user`).
+    """
+    request = Request(DIGEST, user=user, expression=expression, timezone=timezone, at=at, extra=extra)
+    async with open_services() as services:
+        job = digest_job(services.settings, services.store, services.vault, services.http, services.smtp)
+        return await run_batch(Desk(services.store, job, services.settings), request, deliver_digest)
+
+
+@task(
+    name="deliver-digest",
+    task_run_name="{label}",
+    retries=2,
+    retry_delay_seconds=[2, 10],
+    retry_jitter_factor=1,
+    retry_condition_fn=asks_again,
+    persist_result=False,
+    cache_policy=NO_CACHE,
+)
+async def deliver_digest(label: str, occurrence_id: str) -> State[None]:
+    """One attempt at one digest; Prefect runs it again while the ledger asks for that."""
+    return await attempt_in_batch(occurrence_id)

@@ -1,0 +1,85 @@
+"""A flow run's batch: each claimed occurrence becomes a named Prefect task run.
+
+Prefect records the parameters of a task run, so a task gets a label and an id; the claim behind the id is looked up in
+the batch that the running flow opened.
+"""
+
+from collections.abc import Awaitable
+from contextvars import ContextVar
+from typing import Any, cast
+
+from prefect import Task
+from prefect.client.schemas.objects import State
+from prefect.context import TaskRunContext
+
+from gda.glue.runs import Request, flow_state, name_run, task_state, wake_up
+from gda.lifecycle import Claim, Status
+from gda.runner import Desk, attempt, wake
+
+_running: ContextVar["Batch"] = ContextVar("gda_batch")
+
+OccurrenceTask = Task[[str, str], Any]
+
+
+class Batch:
+    """The occurrences that one flow run performs, each through ``task(label, occurrence_id)``."""
+
+    def __init__(self, desk: Desk, task: OccurrenceTask) -> None:
+        self._desk = desk
+        self._task = task
+        self._claims: dict[str, Claim] = {}
+        self._endings: dict[str, Status | None] = {}
+
+    async def perform(self, claim: Claim) -> Status | None:
+        """Run the Prefect task for one claim to its settlement; None when another worker took it over.
+
+        Raises:
+            Exception: the ledger itself failed, so the batch cannot go on.
+        """
+        occurrence = claim.occurrence
+        self._claims[occurrence.id] = claim
+        running: Awaitable[State[Any]] = cast(Any, self._task)(occurrence.label, occurrence.id, return_state=True)
+        state = await running
+        del self._claims[occurrence.id]
+        if occurrence.id not in self._endings:
+            await state.aresult()
+        return self._endings.pop(occurrence.id)
+
+    async def attempt(self, occurrence_id: str) -> State[None]:
+        """One attempt, called by the task's body; the state says whether Prefect shall run the task again."""
+        claim, settlement = await attempt(
+            self._desk, self._claims[occurrence_id], may_retry_here=self._may_retry_here()
+        )
+        self._claims[occurrence_id] = claim
+        self._endings[occurrence_id] = settlement.status if settlement else None
+        return task_state(settlement)
+
+    def _may_retry_here(self) -> bool:
+        context = TaskRunContext.get()
+        retries = min(self._task.retries, self._desk.job_type.retry.in_run_retries)
+        return context is not None and context.task_run.run_count <= retries
+
+
+async def run_batch(desk: Desk, request: Request, task: OccurrenceTask) -> State[None]:
+    """Serve the running flow's wake-up.
+
+    Args:
+        desk: store, job type and settings.
+        request: what the flow run was asked for.
+        task: the Prefect task whose body calls :func:`attempt_in_batch`.
+
+    Returns:
+        The flow run's final state, which says what happened.
+    """
+    batch = Batch(desk, task)
+    token = _running.set(batch)
+    try:
+        report = await wake(desk, wake_up(request), batch.perform, announce=name_run)
+    finally:
+        _running.reset(token)
+    return flow_state(report)
+
+
+async def attempt_in_batch(occurrence_id: str) -> State[None]:
+    """One attempt at an occurrence of the running flow's batch; the body of a kind's Prefect task."""
+    return await _running.get().attempt(occurrence_id)

@@ -1,0 +1,100 @@
+"""Between a Prefect flow run and a wake-up: who woke whom, how runs are named, and which state a report becomes."""
+
+import os
+import socket
+from dataclasses import dataclass
+from uuid import uuid4
+
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import State
+from prefect.context import FlowRunContext
+from prefect.runtime import flow_run
+from prefect.states import Completed, Failed
+
+from gda.lifecycle import Settlement, Status
+from gda.report import Report
+from gda.runner import WakeUp
+from gda.store import ByHand, Scope, Waker, Worker
+
+AGAIN = "Again"
+"""Name of the state that asks Prefect to run the task once more inside this flow run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a flow run was asked for, as its parameters say."""
+
+    kind: str
+    user: str | None = None
+    expression: str | None = None
+    timezone: str | None = None
+    at: str | None = None
+    extra: bool = False
+
+
+def wake_up(request: Request) -> WakeUp:
+    """Read the running flow's context: a deployment's own schedule wakes for what is due, a person for a certain slot.
+
+    A run that no schedule made counts as made by hand; a run without a user (a drain) asks for nothing in particular.
+    """
+    context = FlowRunContext.get()
+    run = context.flow_run if context else None
+    run_id = str(run.id) if run else None
+    scheduled = bool(run and run.auto_scheduled)
+    owner = f"{socket.gethostname()[:40]}:{os.getpid()}:{run_id or uuid4()}"
+    by_hand = None
+    if request.user is not None and (not scheduled or request.at or request.extra):
+        by_hand = ByHand(at=request.at, extra=(run_id or str(uuid4())) if request.extra else None)
+    return WakeUp(
+        scope=Scope(request.kind, user_id=request.user, expression=request.expression, timezone=request.timezone),
+        worker=Worker(owner, run_id),
+        waker=Waker("hand" if by_hand else "schedule" if scheduled else "drain", run_id),
+        by_hand=by_hand,
+    )
+
+
+def first_name() -> str:
+    """A flow run's name until it is known which slot it serves: its scope, as its parameters say."""
+    given = flow_run.parameters
+    return str(given.get("user") or given.get("expression") or "drain")
+
+
+async def name_run(name: str) -> None:
+    """Name the running flow run after what it serves, once that is known; nothing outside a flow run."""
+    context = FlowRunContext.get()
+    if context is not None and context.flow_run is not None:
+        async with get_client() as client:
+            await client.update_flow_run(context.flow_run.id, name=name)
+
+
+def asks_again(_task: object, _run: object, state: State[object]) -> bool:
+    """Prefect's ``retry_condition_fn``: only what the ledger wants tried again here, never a permanent error."""
+    return state.name == AGAIN
+
+
+def task_state(settlement: Settlement | None) -> State[None]:
+    """The Prefect state that tells a task run's reader what the ledger wrote."""
+    if settlement is None:
+        return Completed(name="Lost", message="another worker took this occurrence over; nothing was written here")
+    match settlement.status:
+        case Status.RUNNING:
+            return Failed(name=AGAIN, message=settlement.reason)
+        case Status.DONE:
+            return Completed(message=settlement.reason)
+        case Status.SKIPPED:
+            return Completed(name="Skipped", message=settlement.reason)
+        case Status.HELD:
+            return Completed(name="Held", message=f"held until its cause clears: {settlement.reason}")
+        case Status.RETRYING if not settlement.burns:
+            return Completed(name="Snoozed", message=f"{settlement.reason}; looked at again from {settlement.ready_at}")
+        case Status.RETRYING:
+            return Failed(name="Retrying", message=f"{settlement.reason}; tried again from {settlement.ready_at}")
+        case _:
+            return Failed(name="Dead", message=settlement.reason)
+
+
+def flow_state(report: Report) -> State[None]:
+    """The flow run's final state: failed when something died, else completed with what happened."""
+    if report.dead:
+        return Failed(message=str(report))
+    return Completed(message=str(report))

@@ -1,0 +1,196 @@
+"""The way of an occurrence, top to bottom: a trigger wakes, GDA promises, claims, performs, settles and reports.
+
+A wake-up names a scope, never a slot, so a duplicate, early or late one is harmless: it finds nothing to claim and says
+so. ``each`` performs one claim: Prefect's glue makes a Prefect task run of it, ``settle_alone`` needs no Prefect.
+"""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from gda.errors import ClaimLost
+from gda.feed import Feed
+from gda.heartbeat import Heartbeat
+from gda.job import Job, JobType
+from gda.lifecycle import SETTLED, Claim, Failure, Settlement, Status, decide, describe_failure, outcome_of
+from gda.outcome import Done, Outcome, Retry, Skip
+from gda.report import Report, already_settled
+from gda.settings import Settings
+from gda.store import ByHand, Promised, Scope, Store, Target, Waker, Worker
+
+Announce = Callable[[str], Awaitable[None]]
+Each = Callable[[Claim], Awaitable[Status | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Where one flow run works: its store, its job type, and how it may try."""
+
+    store: Store
+    job_type: JobType
+    settings: Settings
+    chance: random.Random = field(default_factory=random.Random)
+
+
+@dataclass(frozen=True, slots=True)
+class WakeUp:
+    """Who woke whom for what; ``by_hand`` when a person asked for particular occurrences."""
+
+    scope: Scope
+    worker: Worker
+    waker: Waker
+    by_hand: ByHand | None = None
+
+
+async def nobody(_: str) -> None:
+    """Hear a name and do nothing."""
+
+
+async def wake(desk: Desk, call: WakeUp, each: Each, announce: Announce = nobody) -> Report:
+    """Serve one wake-up: promise, claim, perform, settle, report.
+
+    Args:
+        desk: where the work is done.
+        call: the wake-up.
+        each: performs one claim to its settlement.
+        announce: told the label of the one occurrence that a narrow wake-up serves (``ada 2026-03-08T07:30``).
+
+    Returns:
+        What happened, in counts, ids and sentences without content.
+
+    Raises:
+        UsageError: a person asked for something that does not exist.
+    """
+    promised, targets = await promise(desk, call)
+    scope, told = aim(call, targets)
+    tally: Counter[str] = Counter()
+    if label := await _label(desk, call, promised, targets):
+        await announce(label)
+    if scope is not None:
+        async with Heartbeat(desk.settings, desk.store, call.worker):
+            try:
+                await perform_all(desk, call, scope, each, tally)
+            finally:
+                # Whatever still has this worker's name when it stops goes back unburnt.
+                await desk.store.ledger.hand_back(call.worker)
+    return Report(dict(tally), promised, tuple(target.occurrence.id for target in targets), told)
+
+
+async def promise(desk: Desk, call: WakeUp) -> tuple[Promised, list[Target]]:
+    """Write down what is due in the scope, and what a person asked for."""
+    ledger = desk.store.ledger
+    promised = await ledger.promise(call.scope, call.waker)
+    if call.by_hand is None:
+        return promised, []
+    return promised, await ledger.promise_by_hand(call.scope, call.by_hand, call.waker)
+
+
+def aim(call: WakeUp, targets: Sequence[Target]) -> tuple[Scope | None, tuple[str, ...]]:
+    """Decide what to claim (None: nothing), and what to tell about targets that are settled or held already."""
+    if call.by_hand is None:
+        return call.scope, ()
+    open_ids = tuple(t.occurrence.id for t in targets if t.occurrence.status not in (*SETTLED, Status.HELD))
+    told = tuple(already_settled(t.occurrence) for t in targets if t.occurrence.id not in open_ids)
+    return (replace(call.scope, occurrence_ids=open_ids) if open_ids else None), told
+
+
+async def perform_all(desk: Desk, call: WakeUp, scope: Scope, each: Each, tally: Counter[str]) -> None:
+    """Claim and perform until nothing of the scope is ready, ``concurrency`` at once; then wait for early ones."""
+    impatient = call.by_hand is not None
+    while True:
+        feed = Feed(desk.store.ledger, scope, call.worker, desk.settings.claim_size, impatient=impatient)
+
+        async def lane(feed: Feed = feed) -> None:
+            while (claim := await feed.next()) is not None:
+                status = await each(claim)
+                tally[status or "lost"] += 1
+
+        async with asyncio.TaskGroup() as lanes:
+            for _ in range(desk.settings.concurrency):
+                lanes.create_task(lane())
+        if impatient or not await wait_for_early(desk, scope):
+            return
+
+
+async def wait_for_early(desk: Desk, scope: Scope) -> bool:
+    """Wait for an occurrence that becomes ready within the early margin; False when none does."""
+    ledger = desk.store.ledger
+    ready = await ledger.next_ready(scope)
+    if ready is None:
+        return False
+    wait = ready - await ledger.now()
+    if wait > timedelta(seconds=desk.settings.early_seconds):
+        return False
+    await asyncio.sleep(max(wait.total_seconds(), 0.05))
+    return True
+
+
+async def settle_alone(desk: Desk, claim: Claim) -> Status | None:
+    """Perform one claim without Prefect: attempt, and attempt at once again as the retry policy allows inside a run."""
+    for retries_left in range(desk.job_type.retry.in_run_retries, -1, -1):
+        claim, settlement = await attempt(desk, claim, may_retry_here=retries_left > 0)
+        if settlement is None or settlement.status is not Status.RUNNING:
+            return settlement.status if settlement else None
+    raise AssertionError("the last attempt in a run always settles")
+
+
+async def attempt(desk: Desk, claim: Claim, *, may_retry_here: bool) -> tuple[Claim, Settlement | None]:
+    """One attempt: start, perform, decide, settle.
+
+    Args:
+        desk: where the work is done.
+        claim: a claim held by this worker.
+        may_retry_here: the caller can call again for the same claim.
+
+    Returns:
+        The claim as it stands now, and what was written: RUNNING when the caller shall try again, None when another
+        worker holds the occurrence.
+    """
+    ledger = desk.store.ledger
+    try:
+        number = await ledger.start(claim)
+        outcome, failure = await perform(desk, Job(claim, number, lambda: ledger.check(claim)))
+        settlement = decide(
+            claim.occurrence,
+            outcome,
+            policy=desk.job_type.retry,
+            now=await _instant(desk, outcome, claim),
+            chance=desk.chance,
+            may_retry_here=may_retry_here,
+            failure=failure,
+        )
+        await ledger.settle(claim, number, settlement)
+    except ClaimLost:
+        return claim, None
+    burnt = claim.occurrence.burnt + int(settlement.burns)
+    return replace(claim, occurrence=replace(claim.occurrence, burnt=burnt)), settlement
+
+
+async def perform(desk: Desk, job: Job) -> tuple[Outcome, Failure | None]:
+    """Run the job's body within its timeout and turn whatever it does into an outcome; ClaimLost passes through."""
+    limit = job.occurrence.timeout_seconds
+    try:
+        async with asyncio.timeout(limit):
+            return await desk.job_type.perform(job), None
+    except ClaimLost:
+        raise
+    except TimeoutError as error:
+        return Retry(f"the attempt took longer than {limit} s"), describe_failure(error)
+    except Exception as error:  # Whatever a job raises, its occurrence settles and its neighbours go on.
+        return outcome_of(error, await desk.store.ledger.now()), describe_failure(error)
+
+
+async def _label(desk: Desk, call: WakeUp, promised: Promised, targets: Sequence[Target]) -> str | None:
+    if call.scope.user_id is None:
+        return None
+    if targets:
+        return targets[0].occurrence.label
+    return (await desk.store.ledger.get(promised.scheduled[0])).label if promised.scheduled else None
+
+
+async def _instant(desk: Desk, outcome: Outcome, claim: Claim) -> datetime:
+    # Only endings that come back need the time; the others save the question.
+    return claim.occurrence.due_at if isinstance(outcome, Done | Skip) else await desk.store.ledger.now()

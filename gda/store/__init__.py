@@ -1,0 +1,93 @@
+"""The only SQL in GDA: users, schedules, the ledger, the effect journal and their history, on SQLite or PostgreSQL."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from gda.settings import Settings
+from gda.store.database import Clock, Database, DatabaseClock, open_database
+from gda.store.effects import Confirmation, Effects, Errand, Intent
+from gda.store.hand import ByHand, Target
+from gda.store.history import History, Story
+from gda.store.ledger import Ledger, Worker
+from gda.store.promises import Defaults, Promised, Waker
+from gda.store.records import Attempt, Credential, Effect, MailCursor, Schedule, User
+from gda.store.schedules import Schedules, Wish
+from gda.store.schema import current, downgrade, require_current, upgrade
+from gda.store.scopes import Scope
+from gda.store.users import Credentials, Users
+
+__all__ = [
+    "Attempt",
+    "ByHand",
+    "Clock",
+    "Confirmation",
+    "Credential",
+    "Credentials",
+    "Database",
+    "DatabaseClock",
+    "Defaults",
+    "Effect",
+    "Effects",
+    "Errand",
+    "History",
+    "Intent",
+    "Ledger",
+    "MailCursor",
+    "Promised",
+    "Schedule",
+    "Schedules",
+    "Scope",
+    "Store",
+    "Story",
+    "Target",
+    "User",
+    "Users",
+    "Waker",
+    "Wish",
+    "Worker",
+    "current",
+    "downgrade",
+    "make_store",
+    "open_database",
+    "open_store",
+    "require_current",
+    "upgrade",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """One database seen through its parts."""
+
+    database: Database
+    users: Users
+    credentials: Credentials
+    schedules: Schedules
+    ledger: Ledger
+    effects: Effects
+    history: History
+
+
+def make_store(database: Database, settings: Settings) -> Store:
+    """Put the parts together over one database; connects on first use."""
+    return Store(
+        database=database,
+        users=Users(database),
+        credentials=Credentials(database),
+        schedules=Schedules(database, Defaults(settings.timeout_seconds, settings.retry_attempts)),
+        ledger=Ledger(database, settings),
+        effects=Effects(database),
+        history=History(database),
+    )
+
+
+@asynccontextmanager
+async def open_store(settings: Settings, *, clock: Clock | None = None) -> AsyncIterator[Store]:
+    """Open the database of ``settings`` after checking that its schema is this code's. Raises SchemaOutOfDate."""
+    database = open_database(settings.database, clock=clock)
+    try:
+        await require_current(database)
+        yield make_store(database, settings)
+    finally:
+        await database.close()

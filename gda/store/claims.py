@@ -1,0 +1,204 @@
+"""Claim, start, renew, hand back: who holds an occurrence, as guarded statements."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, case, exists, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gda.errors import ClaimLost
+from gda.lifecycle import CLAIMABLE, Claim, Occurrence, Status
+from gda.store.scopes import Scope, occurrence_condition
+from gda.store.tables import attempts, effects, occurrences
+
+OCCURRENCE_COLUMNS = tuple(occurrences.c[name] for name in Occurrence.__dataclass_fields__)
+
+
+def occurrence_from(row: Any) -> Occurrence:
+    """Make the frozen value of a row that holds ``OCCURRENCE_COLUMNS``."""
+    values = {name: getattr(row, name) for name in Occurrence.__dataclass_fields__}
+    return Occurrence(**values | {"status": Status(row.status)})
+
+
+async def claim(
+    connection: AsyncConnection,
+    scope: Scope,
+    *,
+    owner: str,
+    flow_run_id: str | None,
+    now: datetime,
+    lease: timedelta,
+    limit: int,
+    impatient: bool = False,
+) -> list[Claim]:
+    """Take up to ``limit`` occurrences of ``scope``: abandoned ones first, then those that are ready.
+
+    Args:
+        connection: a writing transaction.
+        scope: where to look.
+        owner: who takes them; unique per flow run and process.
+        flow_run_id: the Prefect run that does, for the record.
+        now: the database's instant.
+        lease: how long the claim lasts without renewal.
+        limit: most rows taken.
+        impatient: take waiting ones (``ready_at`` in the future) too, because a person asked for them now.
+
+    Returns:
+        The claims, most urgent first.
+    """
+    ready: ColumnElement[bool] = occurrences.c.status.in_(CLAIMABLE)
+    if not impatient:
+        ready = and_(ready, occurrences.c.ready_at <= now)
+    sending = exists().where(
+        effects.c.occurrence_id == occurrences.c.id, effects.c.state == "intent", effects.c.busy_until > now
+    )
+    abandoned = and_(occurrences.c.status == Status.RUNNING, occurrences.c.lease_expires_at <= now, ~sending)
+    taken: list[Claim] = []
+    for condition in (abandoned, ready):
+        if len(taken) < limit:
+            wanted = (
+                select(occurrences.c.id)
+                .where(occurrence_condition(scope), condition)
+                .order_by(occurrences.c.priority.desc(), occurrences.c.ready_at)
+                .limit(limit - len(taken))
+            )
+            taken += await _take(connection, wanted, owner, flow_run_id, now + lease)
+    return sorted(taken, key=lambda item: (item.occurrence.due_at, item.occurrence.id))
+
+
+async def _take(
+    connection: AsyncConnection,
+    wanted: Select[tuple[str]],
+    owner: str,
+    flow_run_id: str | None,
+    lease_expires_at: datetime,
+) -> list[Claim]:
+    if connection.dialect.name == "postgresql":
+        wanted = wanted.with_for_update(skip_locked=True)
+    rows = await connection.execute(
+        update(occurrences)
+        .where(occurrences.c.id.in_(wanted))
+        .values(
+            status=Status.RUNNING,
+            lease_owner=owner,
+            lease_expires_at=lease_expires_at,
+            flow_run_id=flow_run_id,
+            fence=occurrences.c.fence + 1,
+        )
+        .returning(*OCCURRENCE_COLUMNS)
+    )
+    return [Claim(occurrence_from(row), owner, row.fence) for row in rows]
+
+
+async def holders(connection: AsyncConnection, claims: Sequence[Claim]) -> set[tuple[str, int]]:
+    """Which of ``claims`` still hold, as (occurrence id, fence); locks their rows on PostgreSQL."""
+    query = select(occurrences.c.id, occurrences.c.fence).where(
+        occurrences.c.id.in_([item.occurrence.id for item in claims]), occurrences.c.status == Status.RUNNING
+    )
+    if connection.dialect.name == "postgresql":
+        query = query.order_by(occurrences.c.id).with_for_update()
+    return {(row.id, row.fence) for row in await connection.execute(query)}
+
+
+def lost(claim: Claim) -> ClaimLost:
+    """The named refusal of a late writer."""
+    return ClaimLost(
+        f"occurrence {claim.occurrence.id} is no longer held under fence {claim.fence}: "
+        f"another worker took it over; this worker's result was not written"
+    )
+
+
+async def start(connection: AsyncConnection, claims: Sequence[Claim], now: datetime) -> list[int | Exception]:
+    """Write the attempt rows of bodies that begin now.
+
+    Returns:
+        For each claim the attempt's number, or ``ClaimLost``.
+    """
+    mine = await holders(connection, claims)
+    ids = [item.occurrence.id for item in claims]
+    query = select(attempts.c.occurrence_id, func.max(attempts.c.number).label("last"))
+    numbers = {
+        row.occurrence_id: row.last
+        for row in await connection.execute(
+            query.where(attempts.c.occurrence_id.in_(ids)).group_by(attempts.c.occurrence_id)
+        )
+    }
+    rows, answers = [], list[int | Exception]()
+    for item in claims:
+        if (item.occurrence.id, item.fence) not in mine:
+            answers.append(lost(item))
+            continue
+        number = numbers[item.occurrence.id] = numbers.get(item.occurrence.id, 0) + 1
+        answers.append(number)
+        rows.append(
+            {
+                "occurrence_id": item.occurrence.id,
+                "number": number,
+                "fence": item.fence,
+                "owner": item.owner,
+                "started_at": now,
+            }
+        )
+    if rows:
+        started = [row["occurrence_id"] for row in rows]
+        await _close_abandoned_attempts(connection, started, now)
+        await connection.execute(insert(attempts), rows)
+        await connection.execute(
+            update(occurrences)
+            .where(occurrences.c.id.in_(started), occurrences.c.started_at.is_(None))
+            .values(started_at=now)
+        )
+    return answers
+
+
+async def _close_abandoned_attempts(connection: AsyncConnection, ids: Sequence[str], now: datetime) -> None:
+    await connection.execute(
+        update(attempts)
+        .where(attempts.c.occurrence_id.in_(ids), attempts.c.ended_at.is_(None))
+        .values(ended_at=now, outcome="lost", message="its worker went away; taken over when the lease expired")
+    )
+
+
+async def renew(connection: AsyncConnection, owner: str, *, now: datetime, lease: timedelta) -> int:
+    """Prolong every lease of ``owner`` that is still its own; returns how many."""
+    result = await connection.execute(
+        update(occurrences)
+        .where(occurrences.c.lease_owner == owner, occurrences.c.status == Status.RUNNING)
+        .values(lease_expires_at=now + lease)
+    )
+    return result.rowcount
+
+
+async def hand_back(connection: AsyncConnection, owner: str, *, now: datetime) -> int:
+    """Return everything ``owner`` holds, unburnt, because it stops; started bodies end as interrupted."""
+    mine = select(occurrences.c.id).where(occurrences.c.lease_owner == owner, occurrences.c.status == Status.RUNNING)
+    await connection.execute(
+        update(attempts)
+        .where(attempts.c.occurrence_id.in_(mine), attempts.c.ended_at.is_(None))
+        .values(ended_at=now, outcome="interrupted", message="the worker was asked to stop")
+    )
+    result = await connection.execute(
+        update(occurrences)
+        .where(occurrences.c.lease_owner == owner, occurrences.c.status == Status.RUNNING)
+        .values(
+            status=case((occurrences.c.started_at.is_(None), Status.SCHEDULED), else_=Status.RETRYING),
+            lease_owner=None,
+            lease_expires_at=None,
+            ready_at=case((occurrences.c.ready_at > now, occurrences.c.ready_at), else_=now),
+        )
+    )
+    return result.rowcount
+
+
+async def still_mine(connection: AsyncConnection, claims: Sequence[Claim], now: datetime) -> list[Exception | None]:
+    """Check leases right before something irreversible: for each claim None, or ``ClaimLost``."""
+    rows = await connection.execute(
+        select(occurrences.c.id, occurrences.c.fence).where(
+            occurrences.c.id.in_([item.occurrence.id for item in claims]),
+            occurrences.c.status == Status.RUNNING,
+            occurrences.c.lease_expires_at > now,
+        )
+    )
+    mine = {(row.id, row.fence) for row in rows}
+    return [None if (item.occurrence.id, item.fence) in mine else lost(item) for item in claims]

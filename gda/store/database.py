@@ -1,0 +1,123 @@
+"""One database: its engine, its clock, and the two ways of using it (read, write)."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from sqlalchemy import event, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from gda.errors import UsageError
+
+SQLITE_BUSY_MILLISECONDS = 30_000
+DRIVERS = {"sqlite": "aiosqlite", "postgresql": "asyncpg"}
+
+
+class Clock(Protocol):
+    """Tells the time inside a transaction."""
+
+    async def now(self, connection: AsyncConnection) -> datetime:
+        """The current instant, aware UTC."""
+        ...
+
+
+class DatabaseClock:
+    """The database's own clock: the one clock that all workers share, so that leases compare like with like."""
+
+    async def now(self, connection: AsyncConnection) -> datetime:
+        """Ask the database, inside the transaction that goes on to write."""
+        if connection.dialect.name == "sqlite":
+            written = (await connection.execute(text("SELECT strftime('%Y-%m-%dT%H:%M:%f', 'now')"))).scalar_one()
+            return datetime.fromisoformat(written).replace(tzinfo=UTC)
+        instant: datetime = (await connection.execute(text("SELECT clock_timestamp()"))).scalar_one()
+        return instant.astimezone(UTC)
+
+
+class Database:
+    """An engine with a clock; every statement of GDA runs inside :meth:`read` or :meth:`write`."""
+
+    def __init__(self, engine: AsyncEngine, clock: Clock) -> None:
+        self.engine = engine
+        self.clock = clock
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether row locks are out of reach and the one writer lock takes their place."""
+        return self.engine.dialect.name == "sqlite"
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction that may write (``BEGIN IMMEDIATE`` on SQLite, so that it never fails half-way on a lock)."""
+        async with self.engine.begin() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction that only reads and blocks no writer."""
+        async with self.engine.connect() as connection:
+            await connection.execution_options(gda_reads=True)
+            yield connection
+
+    async def close(self) -> None:
+        """Give all connections back."""
+        await self.engine.dispose()
+
+
+def open_database(url: str, *, clock: Clock | None = None, pool_size: int = 5) -> Database:
+    """Make an engine for ``url``; connects on first use.
+
+    Args:
+        url: SQLAlchemy URL with ``sqlite+aiosqlite`` or ``postgresql+asyncpg`` (a bare dialect name gets its driver).
+        clock: defaults to the database's own.
+        pool_size: connections kept.
+
+    Raises:
+        UsageError: the URL cannot be read or names another database.
+    """
+    try:
+        parsed = make_url(url)
+        dialect, _, driver = parsed.drivername.partition("+")
+        if DRIVERS.get(dialect) is None or driver not in ("", DRIVERS[dialect]):
+            raise UsageError(
+                f"database {parsed.drivername!r}: use sqlite+aiosqlite or postgresql+asyncpg in GDA_DATABASE_URL"
+            )
+        parsed = parsed.set(drivername=f"{dialect}+{DRIVERS[dialect]}")
+        if dialect == "sqlite":
+            return Database(_sqlite_engine(parsed, pool_size), clock or DatabaseClock())
+        engine = create_async_engine(parsed, pool_size=pool_size, pool_pre_ping=True)
+    except (ArgumentError, NoSuchModuleError):
+        raise UsageError(
+            "GDA_DATABASE_URL cannot be read; it looks like postgresql+asyncpg://user:pass@host/name"
+        ) from None
+    return Database(engine, clock or DatabaseClock())
+
+
+def _sqlite_engine(url: Any, pool_size: int) -> AsyncEngine:
+    if url.database and url.database != ":memory:":
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    engine = create_async_engine(url, pool_size=pool_size, connect_args={"timeout": SQLITE_BUSY_MILLISECONDS / 1000})
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def _configure(connection: Any, _record: Any) -> None:
+        # The driver must not begin transactions by itself: it would begin deferred ones, which fail on lock upgrade.
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for pragma in (
+            "journal_mode = WAL",
+            "synchronous = FULL",
+            "foreign_keys = ON",
+            f"busy_timeout = {SQLITE_BUSY_MILLISECONDS}",
+        ):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def _begin(connection: Any) -> None:
+        reads = connection.get_execution_options().get("gda_reads")
+        connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+
+    return engine

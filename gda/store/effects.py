@@ -1,0 +1,228 @@
+"""The effect journal of mail digests: intent before the send, confirmation after it, the cursor moved with either.
+
+All verbs are guarded by the claim's fence and shared through group commits.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import and_, bindparam, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gda.errors import GdaError
+from gda.lifecycle import Claim
+from gda.store.claims import holders, lost
+from gda.store.database import Database
+from gda.store.group_commit import GroupCommit
+from gda.store.records import Credential, Effect, MailCursor, User
+from gda.store.tables import credentials, effects, mail_cursors, schedules, users
+from gda.store.upserts import upsert
+
+SEND = "send"
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """All that a digest needs to know before it begins, read at once."""
+
+    user: User
+    credential: Credential | None
+    cursor: MailCursor | None
+    effect: Effect | None
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What is about to be sent: ``reference`` is the Message-ID, ``content`` the window by ids, never text.
+
+    ``busy`` is how long the send may take; nobody takes the occurrence over before it has passed.
+    """
+
+    claim: Claim
+    reference: str
+    content: dict[str, Any]
+    busy: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """A send that is known to have happened; ``cursor`` None leaves the schedule's cursor alone (extra digests)."""
+
+    claim: Claim
+    provider_reference: str
+    cursor: MailCursor | None
+
+
+class Effects:
+    """The effect journal of one database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._read = GroupCommit(self._read_all)
+        self._intend = GroupCommit(self._intend_all)
+        self._confirm = GroupCommit(self._confirm_all)
+        self._advance = GroupCommit(self._advance_all)
+
+    async def errand(self, claim: Claim) -> Errand:
+        """Read user, credential, cursor and journal of a claimed occurrence. Raises GdaError when the user is gone."""
+        return await self._read(claim)
+
+    async def intend(self, intent: Intent) -> Effect:
+        """Write an intent, or renew its ``busy`` time when this occurrence has one already. Raises ClaimLost."""
+        return await self._intend(intent)
+
+    async def refuse(self, claim: Claim) -> None:
+        """Write that the send is known not to have happened, so that nobody needs to ask before the next try."""
+        async with self._database.write() as connection:
+            if (claim.occurrence.id, claim.fence) in await holders(connection, [claim]):
+                await connection.execute(_REFUSE, {"b_id": claim.occurrence.id, "b_fence": claim.fence})
+
+    async def confirm(self, confirmation: Confirmation) -> None:
+        """Write that the send happened and move the cursor, in one transaction. Raises ClaimLost."""
+        await self._confirm(confirmation)
+
+    async def advance(self, claim: Claim, cursor: MailCursor) -> None:
+        """Move the cursor of a digest that found nothing to send. Raises ClaimLost."""
+        await self._advance(Confirmation(claim, "", cursor))
+
+    async def _read_all(self, claims: Sequence[Claim]) -> list[Errand | Exception]:
+        async with self._database.read() as connection:
+            people = await _by_key(connection, users, users.c.id, [c.occurrence.user_id for c in claims])
+            tokens = await _by_key(connection, credentials, credentials.c.user_id, list(people))
+            cursors = await _by_key(
+                connection, mail_cursors, mail_cursors.c.schedule_id, [c.occurrence.schedule_id for c in claims]
+            )
+            journal = await _by_key(connection, effects, effects.c.occurrence_id, [c.occurrence.id for c in claims])
+        return [_errand(claim, people, tokens, cursors, journal) for claim in claims]
+
+    async def _intend_all(self, intents: Sequence[Intent]) -> list[Effect | Exception]:
+        async with self._database.write() as connection:
+            now = await self._database.clock.now(connection)
+            mine = await holders(connection, [intent.claim for intent in intents])
+            kept = [intent for intent in intents if (intent.claim.occurrence.id, intent.claim.fence) in mine]
+            known = await _by_key(connection, effects, effects.c.occurrence_id, [i.claim.occurrence.id for i in kept])
+            rows = [_effect_row(intent, now) for intent in kept if intent.claim.occurrence.id not in known]
+            again = [intent for intent in kept if intent.claim.occurrence.id in known]
+            if rows:
+                await connection.execute(insert(effects), rows)
+            if again:
+                await connection.execute(_REOPEN, [_reopen_values(intent, now) for intent in again])
+            journal = await _by_key(connection, effects, effects.c.occurrence_id, [i.claim.occurrence.id for i in kept])
+        return [
+            _effect(journal[intent.claim.occurrence.id]) if intent in kept else lost(intent.claim) for intent in intents
+        ]
+
+    async def _confirm_all(self, items: Sequence[Confirmation]) -> list[Exception | None]:
+        return await self._write_cursors(items, confirm=True)
+
+    async def _advance_all(self, items: Sequence[Confirmation]) -> list[Exception | None]:
+        return await self._write_cursors(items, confirm=False)
+
+    async def _write_cursors(self, items: Sequence[Confirmation], *, confirm: bool) -> list[Exception | None]:
+        async with self._database.write() as connection:
+            now = await self._database.clock.now(connection)
+            mine = await holders(connection, [item.claim for item in items])
+            kept = [item for item in items if (item.claim.occurrence.id, item.claim.fence) in mine]
+            if confirm and kept:
+                await connection.execute(_CONFIRM, [_confirm_values(item, now) for item in kept])
+            await _move_cursors(connection, kept)
+        return [None if (i.claim.occurrence.id, i.claim.fence) in mine else lost(i.claim) for i in items]
+
+
+async def _move_cursors(connection: AsyncConnection, items: Sequence[Confirmation]) -> None:
+    wanted = {i.claim.occurrence.schedule_id: i.cursor for i in items if i.cursor and i.claim.occurrence.schedule_id}
+    # A schedule removed meanwhile has no cursor to move; what was sent is confirmed all the same.
+    there = await _by_key(connection, schedules, schedules.c.id, list(wanted))
+    rows = [
+        {"schedule_id": key, "up_to": cursor.up_to, "recent_ids": list(cursor.recent_ids)}
+        for key, cursor in wanted.items()
+        if key in there
+    ]
+    if rows:
+        await connection.execute(upsert(connection, mail_cursors), rows)
+
+
+async def _by_key(connection: AsyncConnection, table: Any, column: Any, keys: Sequence[str | None]) -> dict[str, Any]:
+    wanted = {key for key in keys if key is not None}
+    if not wanted:
+        return {}
+    rows = await connection.execute(select(table).where(column.in_(wanted)))
+    return {getattr(row, column.name): row for row in rows}
+
+
+def _errand(
+    claim: Claim, people: dict[str, Any], tokens: dict[str, Any], cursors: dict[str, Any], journal: dict[str, Any]
+) -> Errand | Exception:
+    occurrence = claim.occurrence
+    person = people.get(occurrence.user_id or "")
+    if person is None:
+        return GdaError(f"user {occurrence.user_id!r} was removed after occurrence {occurrence.id} was promised")
+    token = tokens.get(person.id)
+    cursor = cursors.get(occurrence.schedule_id or "")
+    effect = journal.get(occurrence.id)
+    return Errand(
+        user=User(**{f.name: getattr(person, f.name) for f in fields(User)}),
+        credential=Credential(**{f.name: getattr(token, f.name) for f in fields(Credential)}) if token else None,
+        cursor=MailCursor(cursor.up_to, tuple(cursor.recent_ids)) if cursor else None,
+        effect=_effect(effect) if effect else None,
+    )
+
+
+def _effect(row: Any) -> Effect:
+    return Effect(**{f.name: getattr(row, f.name) for f in fields(Effect)})
+
+
+def _effect_row(intent: Intent, now: datetime) -> dict[str, Any]:
+    return {
+        "occurrence_id": intent.claim.occurrence.id,
+        "step": SEND,
+        "state": "intent",
+        "fence": intent.claim.fence,
+        "reference": intent.reference,
+        "content": intent.content,
+        "intent_at": now,
+        "busy_until": now + intent.busy,
+    }
+
+
+_OPEN = and_(effects.c.occurrence_id == bindparam("b_id"), effects.c.step == SEND, effects.c.state != "confirmed")
+
+# The first intent's window stays: a retry must send what was promised first, not what it would find now.
+_REOPEN = (
+    update(effects)
+    .where(_OPEN)
+    .values(state="intent", fence=bindparam("b_fence"), intent_at=bindparam("b_now"), busy_until=bindparam("b_busy"))
+)
+
+_REFUSE = update(effects).where(_OPEN, effects.c.fence == bindparam("b_fence")).values(state="refused")
+
+_CONFIRM = (
+    update(effects)
+    .where(_OPEN)
+    .values(
+        state="confirmed",
+        fence=bindparam("b_fence"),
+        confirmed_at=bindparam("b_now"),
+        provider_reference=bindparam("b_provider_reference"),
+    )
+)
+
+
+def _reopen_values(intent: Intent, now: datetime) -> dict[str, Any]:
+    return {
+        "b_id": intent.claim.occurrence.id,
+        "b_fence": intent.claim.fence,
+        "b_now": now,
+        "b_busy": now + intent.busy,
+    }
+
+
+def _confirm_values(item: Confirmation, now: datetime) -> dict[str, Any]:
+    return {
+        "b_id": item.claim.occurrence.id,
+        "b_fence": item.claim.fence,
+        "b_now": now,
+        "b_provider_reference": item.provider_reference[:255],
+    }

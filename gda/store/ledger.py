@@ -1,0 +1,140 @@
+"""The ledger: what is due, has it happened, who holds it. Each method is one transaction or a share in one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import select
+
+from gda.errors import UnknownOccurrence
+from gda.lifecycle import Claim, Occurrence, Settlement
+from gda.settings import Settings
+from gda.store import claims, promises, settlements
+from gda.store.claims import OCCURRENCE_COLUMNS, occurrence_from
+from gda.store.database import Database
+from gda.store.group_commit import GroupCommit
+from gda.store.hand import ByHand, Target, promise_by_hand
+from gda.store.promises import Defaults, Promised, Waker
+from gda.store.scopes import Scope
+from gda.store.settlements import Ending
+from gda.store.tables import occurrences
+
+PROMISE_CHUNK = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """Who claims: unique per process and flow run."""
+
+    owner: str
+    flow_run_id: str | None = None
+
+
+class Ledger:
+    """The occurrences of one database."""
+
+    def __init__(self, database: Database, settings: Settings) -> None:
+        self._database = database
+        self._lease = settings.lease
+        self._early = timedelta(seconds=settings.early_seconds)
+        self._defaults = Defaults(settings.timeout_seconds, settings.retry_attempts)
+        self._start = GroupCommit(self._start_all)
+        self._settle = GroupCommit(self._settle_all)
+        self._check = GroupCommit(self._check_all)
+
+    async def now(self) -> datetime:
+        """The instant by the store's clock, aware UTC."""
+        async with self._database.read() as connection:
+            return await self._database.clock.now(connection)
+
+    async def promise(self, scope: Scope, waker: Waker) -> Promised:
+        """Insert the rows of all slots of ``scope`` that are due by now plus the early margin and have none."""
+        total = Promised()
+        while True:
+            async with self._database.write() as connection:
+                now = await self._database.clock.now(connection)
+                part = await promises.promise_due(
+                    connection,
+                    scope,
+                    now=now,
+                    early=self._early,
+                    waker=waker,
+                    defaults=self._defaults,
+                    limit=PROMISE_CHUNK,
+                )
+            total += part
+            if part.evaluated < PROMISE_CHUNK:
+                return total
+
+    async def promise_by_hand(self, scope: Scope, request: ByHand, waker: Waker) -> list[Target]:
+        """Make sure that the occurrences a person asked for have rows. Raises UsageError, InvalidSchedule."""
+        async with self._database.write() as connection:
+            now = await self._database.clock.now(connection)
+            return await promise_by_hand(connection, scope, request, now=now, waker=waker, defaults=self._defaults)
+
+    async def claim(self, scope: Scope, worker: Worker, *, limit: int, impatient: bool = False) -> list[Claim]:
+        """Take up to ``limit`` occurrences of ``scope`` that are ready or abandoned, under new fences."""
+        async with self._database.write() as connection:
+            now = await self._database.clock.now(connection)
+            return await claims.claim(
+                connection,
+                scope,
+                owner=worker.owner,
+                flow_run_id=worker.flow_run_id,
+                now=now,
+                lease=self._lease,
+                limit=limit,
+                impatient=impatient,
+            )
+
+    async def next_ready(self, scope: Scope) -> datetime | None:
+        """When the earliest waiting occurrence of ``scope`` becomes ready, None when none waits."""
+        async with self._database.read() as connection:
+            return await promises.next_ready(connection, scope)
+
+    async def start(self, claim: Claim) -> int:
+        """Write the attempt row; returns its number. Raises ClaimLost."""
+        return await self._start(claim)
+
+    async def settle(self, claim: Claim, number: int, settlement: Settlement) -> None:
+        """Write how attempt ``number`` ended. Raises ClaimLost, and writes nothing, when it is held no more."""
+        await self._settle(Ending(claim, number, settlement))
+
+    async def check(self, claim: Claim) -> None:
+        """Make sure that the lease still stands, right before something irreversible. Raises ClaimLost."""
+        await self._check(claim)
+
+    async def renew(self, worker: Worker) -> int:
+        """Prolong every lease of ``worker``; returns how many it holds."""
+        async with self._database.write() as connection:
+            now = await self._database.clock.now(connection)
+            return await claims.renew(connection, worker.owner, now=now, lease=self._lease)
+
+    async def hand_back(self, worker: Worker) -> int:
+        """Return everything that ``worker`` still holds, unburnt; returns how many."""
+        async with self._database.write() as connection:
+            now = await self._database.clock.now(connection)
+            return await claims.hand_back(connection, worker.owner, now=now)
+
+    async def get(self, occurrence_id: str) -> Occurrence:
+        """Read one occurrence. Raises UnknownOccurrence."""
+        async with self._database.read() as connection:
+            query = select(*OCCURRENCE_COLUMNS).where(occurrences.c.id == occurrence_id)
+            row = (await connection.execute(query)).one_or_none()
+        if row is None:
+            raise UnknownOccurrence(
+                f"occurrence {occurrence_id!r} does not exist; `gda occurrences list` shows those that do"
+            )
+        return occurrence_from(row)
+
+    async def _start_all(self, items: Sequence[Claim]) -> list[int | Exception]:
+        async with self._database.write() as connection:
+            return await claims.start(connection, items, await self._database.clock.now(connection))
+
+    async def _settle_all(self, items: Sequence[Ending]) -> list[Exception | None]:
+        async with self._database.write() as connection:
+            return await settlements.settle(connection, items, await self._database.clock.now(connection))
+
+    async def _check_all(self, items: Sequence[Claim]) -> list[Exception | None]:
+        async with self._database.read() as connection:
+            return await claims.still_mine(connection, items, await self._database.clock.now(connection))

@@ -1,0 +1,253 @@
+"""Promise: insert the row of each due slot that has none, and move the schedule's ``next_due_at`` with it."""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import bindparam, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gda.errors import InvalidSchedule
+from gda.lifecycle import CLAIMABLE, Status
+from gda.schedule import CatchUp, DueDecision, Policies, decide_due, parse
+from gda.store.scopes import Scope, occurrence_condition, schedule_condition, schedules_with_owner
+from gda.store.tables import occurrences, schedules, users
+
+OCCURRENCE_NAMESPACE = uuid.UUID("6f0f6f3e-1d0b-5c1f-9a43-0d9c5f1f7a11")
+SHORT_PERIOD = timedelta(hours=1)
+AGE_LIMIT = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True)
+class Waker:
+    """Who or what woke GDA, for the record."""
+
+    woken_by: str
+    flow_run_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """What a promised row gets where its schedule says nothing."""
+
+    timeout_seconds: int = 300
+    max_attempts: int = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Promised:
+    """What a promise inserted: counts, and the ids of the rows to perform."""
+
+    evaluated: int = 0
+    scheduled: tuple[str, ...] = ()
+    skipped: int = 0
+    problems: tuple[str, ...] = field(default=())
+
+    def __add__(self, other: "Promised") -> "Promised":
+        return Promised(
+            self.evaluated + other.evaluated,
+            self.scheduled + other.scheduled,
+            self.skipped + other.skipped,
+            self.problems + other.problems,
+        )
+
+
+def dedup_key(user_id: str | None, name: str, slot: str) -> str:
+    """The name of an occurrence within its kind: whose schedule, and which nominal slot."""
+    return f"{user_id or '-'}/{name}/{slot}"
+
+
+def occurrence_id(kind: str, key: str) -> str:
+    """The id that follows from the name, so that the same promise has the same id in every attempt to insert it."""
+    return str(uuid.uuid5(OCCURRENCE_NAMESPACE, f"{kind}/{key}"))
+
+
+async def promise_due(
+    connection: AsyncConnection,
+    scope: Scope,
+    *,
+    now: datetime,
+    early: timedelta,
+    waker: Waker,
+    defaults: Defaults,
+    limit: int = 500,
+) -> Promised:
+    """Promise what is due in ``scope`` by ``now + early``, for at most ``limit`` schedules.
+
+    Args:
+        connection: a writing transaction.
+        scope: where to look.
+        now: the database's instant.
+        early: how far ahead a wake-up may promise.
+        waker: who woke GDA.
+        defaults: for columns that the schedule leaves open.
+        limit: schedules evaluated in this transaction; call again while ``evaluated`` equals it.
+
+    Returns:
+        What was inserted; ``problems`` names schedules whose stored row no longer parses (they are marked and skipped).
+    """
+    rows = await _due_schedules(connection, scope, now + early, limit)
+    inserts: list[dict[str, Any]] = []
+    moves: list[dict[str, Any]] = []
+    problems: list[str] = []
+    for row in rows:
+        try:
+            decision = _decide(row, now, early)
+        except InvalidSchedule as error:
+            problems.append(row.id)
+            await _mark(connection, row.id, str(error))
+            continue
+        moves.append({"b_id": row.id, "b_revision": row.revision, "b_next": decision.next_due_at})
+        inserts += _rows_of(row, decision, now, waker, defaults)
+    new = await insert_new(connection, inserts)
+    if moves:
+        await connection.execute(_MOVE, moves)
+    scheduled = tuple(
+        values["id"] for values in inserts if values["id"] in new and values["status"] == Status.SCHEDULED
+    )
+    return Promised(len(rows), scheduled, len(new) - len(scheduled), tuple(problems))
+
+
+async def _due_schedules(connection: AsyncConnection, scope: Scope, until: datetime, limit: int) -> Sequence[Any]:
+    query = (
+        schedules_with_owner()
+        .where(
+            schedule_condition(scope),
+            schedules.c.enabled,
+            or_(users.c.status.is_(None), users.c.status != "paused"),
+            schedules.c.next_due_at <= until,
+        )
+        .order_by(schedules.c.next_due_at)
+        .limit(limit)
+    )
+    if connection.dialect.name == "postgresql":
+        query = query.with_for_update(of=schedules, skip_locked=True)
+    return (await connection.execute(query)).all()
+
+
+def _decide(row: Any, now: datetime, early: timedelta) -> DueDecision:
+    policies = Policies(
+        catch_up=CatchUp(row.catch_up),
+        catch_up_window=timedelta(seconds=row.catch_up_window_seconds),
+        spread=timedelta(seconds=row.spread_seconds),
+    )
+    return decide_due(
+        parse(row.expression),
+        row.effective_timezone,
+        policies=policies,
+        active_from=row.active_from,
+        next_due_at=row.next_due_at,
+        now=now,
+        early=early,
+        spread_key=row.id,
+    )
+
+
+def _rows_of(row: Any, decision: DueDecision, now: datetime, waker: Waker, defaults: Defaults) -> list[dict[str, Any]]:
+    ends = [promise.due_at for promise in decision.promises[1:]] + [decision.next_due_at]
+    return [
+        occurrence_row(
+            row,
+            slot=promise.slot,
+            due_at=promise.due_at,
+            ready_at=promise.not_before or promise.due_at,
+            expires_at=age_limit(promise.due_at, end),
+            status=Status(promise.status),
+            reason=promise.reason,
+            note=promise.note,
+            now=now,
+            waker=waker,
+            defaults=defaults,
+        )
+        for promise, end in zip(decision.promises, ends, strict=True)
+    ]
+
+
+def age_limit(due_at: datetime, next_due_at: datetime | None) -> datetime:
+    """When an occurrence stops being worth an attempt: at the next one, or after 24 h if they come faster than hourly."""
+    if next_due_at is None or next_due_at - due_at < SHORT_PERIOD:
+        return due_at + AGE_LIMIT
+    return next_due_at
+
+
+def occurrence_row(
+    schedule: Any,
+    *,
+    slot: str,
+    due_at: datetime,
+    ready_at: datetime,
+    expires_at: datetime | None,
+    now: datetime,
+    waker: Waker,
+    defaults: Defaults,
+    status: Status = Status.SCHEDULED,
+    reason: str = "",
+    note: str = "",
+    extra: bool = False,
+) -> dict[str, Any]:
+    """The values of one new row of ``schedule`` (a row of ``schedules_with_owner``)."""
+    key = dedup_key(schedule.user_id, schedule.name, slot)
+    return {
+        "id": occurrence_id(schedule.kind, key),
+        "kind": schedule.kind,
+        "dedup_key": key,
+        "user_id": schedule.user_id,
+        "schedule_id": schedule.id,
+        "revision": schedule.revision,
+        "slot": None if extra else slot,
+        "timezone": schedule.effective_timezone,
+        "note": note,
+        "extra": extra,
+        "due_at": due_at,
+        "status": status,
+        "ready_at": ready_at,
+        "expires_at": expires_at,
+        "timeout_seconds": defaults.timeout_seconds,
+        "max_attempts": defaults.max_attempts,
+        "reason": reason,
+        "woken_by": waker.woken_by,
+        "flow_run_id": waker.flow_run_id,
+        "created_at": now,
+        "finished_at": now if status is Status.SKIPPED else None,
+    }
+
+
+async def insert_new(connection: AsyncConnection, rows: Sequence[dict[str, Any]]) -> set[str]:
+    """Insert ``rows`` that are not there yet and return the ids of those that were new.
+
+    The unique name decides, inside the statement; nothing is looked up first.
+    """
+    if not rows:
+        return set()
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    statement = dialect.insert(occurrences).on_conflict_do_nothing(index_elements=["kind", "dedup_key"])
+    result = await connection.execute(statement.returning(occurrences.c.id), list(rows))
+    return set(result.scalars())
+
+
+_MOVE = (
+    update(schedules)
+    .where(schedules.c.id == bindparam("b_id"), schedules.c.revision == bindparam("b_revision"))
+    .values(next_due_at=bindparam("b_next"))
+)
+
+
+async def _mark(connection: AsyncConnection, schedule_id: str, problem: str) -> None:
+    await connection.execute(
+        update(schedules).where(schedules.c.id == schedule_id).values(problem=problem, next_due_at=None)
+    )
+
+
+async def next_ready(connection: AsyncConnection, scope: Scope) -> datetime | None:
+    """When the earliest waiting occurrence of ``scope`` becomes ready; None when none waits."""
+    query = (
+        select(occurrences.c.ready_at)
+        .where(occurrence_condition(scope), occurrences.c.status.in_(CLAIMABLE))
+        .order_by(occurrences.c.ready_at)
+        .limit(1)
+    )
+    instant: datetime | None = (await connection.execute(query)).scalar_one_or_none()
+    return instant

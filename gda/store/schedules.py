@@ -1,0 +1,239 @@
+"""Schedules: what each user asked for, with revisions; an edit never loses what is owed and never fires the past."""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gda.errors import AlreadyExists, UsageError
+from gda.schedule import first_after, parse
+from gda.store.database import Database
+from gda.store.promises import Defaults, Waker, promise_due
+from gda.store.records import Schedule
+from gda.store.scopes import Scope, schedules_with_owner
+from gda.store.tables import schedule_revisions, schedules
+from gda.store.users import find_user
+
+NAMESPACE = uuid.UUID("0b0c3f52-8f0e-5b69-8d0b-0f4a2f3c9f10")
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is asked for: ``expression`` in the schedule language, ``timezone`` None for the user's own."""
+
+    user_id: str | None
+    kind: str
+    expression: str
+    timezone: str | None = None
+    name: str = "default"
+    catch_up: str = "latest"
+    catch_up_window: timedelta = timedelta(hours=12)
+    spread: timedelta = timedelta(0)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+def schedule_id(user_id: str | None, kind: str, name: str) -> str:
+    """The id that follows from a schedule's name: it survives remove-and-add."""
+    return str(uuid.uuid5(NAMESPACE, f"{user_id or '-'}/{kind}/{name}"))
+
+
+class Schedules:
+    """The schedules of one database."""
+
+    def __init__(self, database: Database, defaults: Defaults) -> None:
+        self._database = database
+        self._defaults = defaults
+
+    async def set(self, wish: Wish, *, force: bool = False) -> Schedule:
+        """Make or change a schedule.
+
+        An edit first promises what the old revision owes by now, then starts a new revision from now on.
+
+        Args:
+            wish: the expression and timezone are checked here.
+            force: allow a second schedule of the same user, kind and expression under another name.
+
+        Raises:
+            InvalidSchedule: the expression breaks a rule.
+            AlreadyExists: an equal schedule has another name (and ``force`` is off).
+            UnknownUser: no such user.
+        """
+        expression = parse(wish.expression)
+        async with self._database.write() as connection:
+            owner = await find_user(connection, wish.user_id) if wish.user_id else None
+            timezone = wish.timezone or (owner.timezone if owner else "UTC")
+            if not force:
+                await _refuse_twin(connection, owner.id if owner else None, wish, str(expression))
+            now = await self._database.clock.now(connection)
+            old = await _find(connection, owner.id if owner else None, wish.kind, wish.name)
+            first = first_after(expression, timezone, now)
+            values = {
+                "expression": str(expression),
+                "timezone": wish.timezone,
+                "enabled": True,
+                "active_from": now,
+                "next_due_at": first.due_at if first else None,
+                "catch_up": wish.catch_up,
+                "catch_up_window_seconds": int(wish.catch_up_window.total_seconds()),
+                "spread_seconds": int(wish.spread.total_seconds()),
+                "settings": dict(wish.settings),
+                "problem": "",
+            }
+            if old is None:
+                identity = schedule_id(owner.id if owner else None, wish.kind, wish.name)
+                identifiers = {
+                    "id": identity,
+                    "user_id": owner.id if owner else None,
+                    "kind": wish.kind,
+                    "name": wish.name,
+                }
+                await connection.execute(insert(schedules).values(**identifiers, **values, revision=1))
+                await _revise(connection, identity, 1, str(expression), timezone, now)
+            elif (old.expression, old.timezone) == (str(expression), timezone) and old.enabled:
+                unchanged = {key: values[key] for key in values if key not in ("active_from", "next_due_at")}
+                await connection.execute(update(schedules).where(schedules.c.id == old.id).values(**unchanged))
+            else:
+                await self._settle_debts(connection, old, now)
+                await connection.execute(
+                    update(schedules).where(schedules.c.id == old.id).values(**values, revision=old.revision + 1)
+                )
+                await _revise(connection, old.id, old.revision + 1, str(expression), timezone, now)
+            found = await _find(connection, owner.id if owner else None, wish.kind, wish.name)
+        assert found is not None
+        return found
+
+    async def add_many(self, wishes: Sequence[Wish], zones: Mapping[str, str]) -> int:
+        """Add new schedules in bulk; ``zones`` maps user ids to their timezones. Returns how many."""
+        async with self._database.write() as connection:
+            now = await self._database.clock.now(connection)
+            rows = [_bulk_row(wish, zones.get(wish.user_id or "", "UTC"), now) for wish in wishes]
+            await connection.execute(insert(schedules), rows)
+        return len(rows)
+
+    async def all(self, *, user_id: str | None = None, kind: str | None = None) -> list[Schedule]:
+        """Schedules by user, kind and name, narrowed where asked."""
+        query = schedules_with_owner().order_by(schedules.c.user_id, schedules.c.kind, schedules.c.name)
+        if user_id is not None:
+            query = query.where(schedules.c.user_id == user_id)
+        if kind is not None:
+            query = query.where(schedules.c.kind == kind)
+        async with self._database.read() as connection:
+            return [_schedule(row) for row in await connection.execute(query)]
+
+    async def enable(self, user_id: str | None, kind: str, name: str, *, enabled: bool) -> Schedule:
+        """Pause or resume one schedule; a resumed one starts from now. Raises UsageError when there is none."""
+        async with self._database.write() as connection:
+            found = await _require(connection, user_id, kind, name)
+            values: dict[str, Any] = {"enabled": enabled}
+            if enabled and not found.enabled:
+                now = await self._database.clock.now(connection)
+                first = first_after(parse(found.expression), found.timezone, now)
+                values |= {"active_from": now, "next_due_at": first.due_at if first else None}
+            await connection.execute(update(schedules).where(schedules.c.id == found.id).values(**values))
+            return await _require(connection, user_id, kind, name)
+
+    async def remove(self, user_id: str | None, kind: str, name: str) -> Schedule:
+        """Remove one schedule; what it promised stays in the ledger. Raises UsageError when there is none."""
+        async with self._database.write() as connection:
+            found = await _require(connection, user_id, kind, name)
+            await connection.execute(delete(schedules).where(schedules.c.id == found.id))
+        return found
+
+    async def _settle_debts(self, connection: AsyncConnection, old: Schedule, now: datetime) -> None:
+        scope = Scope(old.kind, user_id=old.user_id)
+        waker = Waker("edit")
+        await promise_due(connection, scope, now=now, early=timedelta(0), waker=waker, defaults=self._defaults)
+
+
+async def _revise(
+    connection: AsyncConnection, identity: str, revision: int, expression: str, timezone: str, now: datetime
+) -> None:
+    previous = (schedule_revisions.c.schedule_id == identity, schedule_revisions.c.active_until.is_(None))
+    await connection.execute(update(schedule_revisions).where(*previous).values(active_until=now))
+    row = {
+        "schedule_id": identity,
+        "revision": revision,
+        "expression": expression,
+        "timezone": timezone,
+        "active_from": now,
+    }
+    await connection.execute(insert(schedule_revisions), row)
+
+
+async def _find(connection: AsyncConnection, user_id: str | None, kind: str, name: str) -> Schedule | None:
+    owner = schedules.c.user_id.is_(None) if user_id is None else schedules.c.user_id == user_id
+    query = schedules_with_owner().where(owner, schedules.c.kind == kind, schedules.c.name == name)
+    row = (await connection.execute(query)).one_or_none()
+    return None if row is None else _schedule(row)
+
+
+async def _require(connection: AsyncConnection, user_id: str | None, kind: str, name: str) -> Schedule:
+    found = await _find(connection, user_id, kind, name)
+    if found is None:
+        raise UsageError(
+            f"{user_id or 'the operator'} has no {kind} schedule named {name!r}; `gda schedule list` shows them"
+        )
+    return found
+
+
+async def _refuse_twin(connection: AsyncConnection, user_id: str | None, wish: Wish, expression: str) -> None:
+    query = select(schedules.c.name).where(
+        schedules.c.user_id == user_id,
+        schedules.c.kind == wish.kind,
+        schedules.c.expression == expression,
+        schedules.c.name != wish.name,
+    )
+    twin = (await connection.execute(query)).scalars().first()
+    if twin is not None:
+        raise AlreadyExists(
+            f"{user_id} has {wish.kind} at {expression!r} already, named {twin!r}: a second one would deliver twice; "
+            f"change that one, or say --force"
+        )
+
+
+def _bulk_row(wish: Wish, owner_timezone: str, now: datetime) -> dict[str, Any]:
+    expression = parse(wish.expression)
+    first = first_after(expression, wish.timezone or owner_timezone, now)
+    return {
+        "id": schedule_id(wish.user_id, wish.kind, wish.name),
+        "user_id": wish.user_id,
+        "kind": wish.kind,
+        "name": wish.name,
+        "expression": str(expression),
+        "timezone": wish.timezone,
+        "enabled": True,
+        "revision": 1,
+        "active_from": now,
+        "next_due_at": first.due_at if first else None,
+        "catch_up": wish.catch_up,
+        "catch_up_window_seconds": int(wish.catch_up_window.total_seconds()),
+        "spread_seconds": int(wish.spread.total_seconds()),
+        "settings": dict(wish.settings),
+        "problem": "",
+    }
+
+
+def _schedule(row: Any) -> Schedule:
+    return Schedule(
+        id=row.id,
+        user_id=row.user_id,
+        kind=row.kind,
+        name=row.name,
+        expression=row.expression,
+        timezone=row.effective_timezone,
+        inherits_timezone=row.timezone is None,
+        enabled=row.enabled,
+        user_status=row.user_status,
+        revision=row.revision,
+        active_from=row.active_from,
+        next_due_at=row.next_due_at,
+        catch_up=row.catch_up,
+        catch_up_window=timedelta(seconds=row.catch_up_window_seconds),
+        spread=timedelta(seconds=row.spread_seconds),
+        settings=row.settings,
+        problem=row.problem,
+    )

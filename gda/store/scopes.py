@@ -1,0 +1,61 @@
+"""What a wake-up is for, as a value and as a condition on rows."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, func, select, true
+
+from gda.store.tables import occurrences, schedules, users
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """One kind, narrowed to a user, a cohort (expression and timezone) or named occurrences."""
+
+    kind: str
+    user_id: str | None = None
+    expression: str | None = None
+    timezone: str | None = None
+    occurrence_ids: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        if self.user_id is not None:
+            return f"{self.kind} of {self.user_id}"
+        if self.expression is not None:
+            return f"{self.kind} at {self.expression} {self.timezone}"
+        return self.kind
+
+
+effective_timezone = func.coalesce(schedules.c.timezone, users.c.timezone, "UTC")
+
+
+def schedules_with_owner() -> Select[Any]:
+    """Every schedule with its effective timezone and its owner's status."""
+    return select(
+        schedules,
+        effective_timezone.label("effective_timezone"),
+        func.coalesce(users.c.status, "active").label("user_status"),
+    ).select_from(schedules.outerjoin(users, users.c.id == schedules.c.user_id))
+
+
+def schedule_condition(scope: Scope) -> ColumnElement[bool]:
+    """Which schedules (joined with users) belong to ``scope``."""
+    conditions: list[ColumnElement[bool]] = [schedules.c.kind == scope.kind]
+    if scope.user_id is not None:
+        conditions.append(schedules.c.user_id == scope.user_id)
+    if scope.expression is not None:
+        conditions += [schedules.c.expression == scope.expression, effective_timezone == scope.timezone]
+    return and_(*conditions)
+
+
+def occurrence_condition(scope: Scope) -> ColumnElement[bool]:
+    """Which occurrences belong to ``scope``."""
+    conditions: list[ColumnElement[bool]] = [occurrences.c.kind == scope.kind]
+    if scope.user_id is not None:
+        conditions.append(occurrences.c.user_id == scope.user_id)
+    if scope.expression is not None:
+        members = select(schedules.c.id).select_from(schedules.outerjoin(users, users.c.id == schedules.c.user_id))
+        conditions.append(occurrences.c.schedule_id.in_(members.where(schedule_condition(scope))))
+    if scope.occurrence_ids:
+        conditions.append(occurrences.c.id.in_(scope.occurrence_ids))
+    return and_(true(), *conditions)

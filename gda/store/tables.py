@@ -1,0 +1,237 @@
+"""The tables, their guards and their indexes; each index says which question it answers.
+
+Instants are stored in UTC (TIMESTAMPTZ on PostgreSQL, fixed-width ISO text on SQLite) and come back aware.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from gda.lifecycle import Status
+
+
+class UtcInstant(TypeDecorator[datetime]):
+    """An aware instant; naive values are refused because nobody could say when they are."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Any) -> datetime | None:
+        """Turn an aware value into UTC."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"naive datetime {value!r}: pass an aware one")
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Any) -> datetime | None:
+        """Give an aware UTC value back."""
+        if value is None or value.tzinfo is not None:
+            return value
+        return value.replace(tzinfo=UTC)
+
+
+Json = JSON().with_variant(JSONB(), "postgresql")
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _one_of(column: str, values: list[str]) -> str:
+    return f"{column} IN ({', '.join(repr(value) for value in values)})"
+
+
+users = Table(
+    "gda_users",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("email", String(320), nullable=False, unique=True),
+    Column("name", String(200), nullable=False, server_default=""),
+    Column("timezone", String(64), nullable=False),
+    Column("status", String(16), nullable=False, server_default="active"),
+    Column("created_at", UtcInstant, nullable=False),
+    CheckConstraint(_one_of("status", ["active", "paused", "needs-consent"]), name="status"),
+)
+
+credentials = Table(
+    "gda_credentials",
+    metadata,
+    Column("user_id", String(64), ForeignKey("gda_users.id", ondelete="CASCADE"), primary_key=True),
+    Column("provider", String(32), primary_key=True),
+    Column("refresh_token", Text, nullable=False),
+    Column("access_token", Text),
+    Column("expires_at", UtcInstant),
+    Column("scope", Text, nullable=False, server_default=""),
+    Column("status", String(16), nullable=False, server_default="active"),
+    Column("updated_at", UtcInstant, nullable=False),
+    CheckConstraint(_one_of("status", ["active", "needs-consent"]), name="status"),
+)
+
+schedules = Table(
+    "gda_schedules",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("user_id", String(64), ForeignKey("gda_users.id", ondelete="CASCADE")),
+    Column("kind", String(64), nullable=False),
+    Column("name", String(64), nullable=False, server_default="default"),
+    Column("expression", String(200), nullable=False),
+    Column("timezone", String(64)),
+    Column("enabled", Boolean, nullable=False, server_default=text("true")),
+    Column("revision", Integer, nullable=False, server_default="1"),
+    Column("active_from", UtcInstant, nullable=False),
+    Column("next_due_at", UtcInstant),
+    Column("catch_up", String(16), nullable=False, server_default="latest"),
+    Column("catch_up_window_seconds", Integer, nullable=False, server_default="43200"),
+    Column("spread_seconds", Integer, nullable=False, server_default="0"),
+    Column("settings", Json, nullable=False, server_default="{}"),
+    Column("problem", Text, nullable=False, server_default=""),
+    UniqueConstraint("user_id", "kind", "name"),
+    CheckConstraint(_one_of("catch_up", ["none", "latest", "all"]), name="catch_up"),
+    # Which schedules of a kind are due? (promise; the sweep)
+    Index(
+        "ix_gda_schedules_due", "kind", "next_due_at", sqlite_where=text("enabled"), postgresql_where=text("enabled")
+    ),
+)
+
+schedule_revisions = Table(
+    "gda_schedule_revisions",
+    metadata,
+    Column("schedule_id", String(36), ForeignKey("gda_schedules.id", ondelete="CASCADE"), primary_key=True),
+    Column("revision", Integer, primary_key=True),
+    Column("expression", String(200), nullable=False),
+    Column("timezone", String(64), nullable=False),
+    Column("active_from", UtcInstant, nullable=False),
+    Column("active_until", UtcInstant),
+)
+
+occurrences = Table(
+    "gda_occurrences",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("kind", String(64), nullable=False),
+    Column("dedup_key", String(255), nullable=False),
+    Column("user_id", String(64)),
+    Column("schedule_id", String(36)),
+    Column("revision", Integer),
+    Column("slot", String(32)),
+    Column("timezone", String(64), nullable=False, server_default="UTC"),
+    Column("note", String(200), nullable=False, server_default=""),
+    Column("extra", Boolean, nullable=False, server_default=text("false")),
+    Column("due_at", UtcInstant, nullable=False),
+    Column("payload", Json),
+    Column("metadata", Json),
+    Column("status", String(16), nullable=False),
+    Column("queue", String(32), nullable=False, server_default="default"),
+    Column("priority", Integer, nullable=False, server_default="0"),
+    Column("timeout_seconds", Integer, nullable=False, server_default="300"),
+    Column("max_attempts", Integer, nullable=False, server_default="10"),
+    Column("ready_at", UtcInstant, nullable=False),
+    Column("expires_at", UtcInstant),
+    Column("lease_owner", String(100)),
+    Column("lease_expires_at", UtcInstant),
+    Column("fence", Integer, nullable=False, server_default="0"),
+    Column("burnt", Integer, nullable=False, server_default="0"),
+    Column("reason", Text, nullable=False, server_default=""),
+    Column("woken_by", String(32), nullable=False),
+    Column("flow_run_id", String(36)),
+    Column("created_at", UtcInstant, nullable=False),
+    Column("started_at", UtcInstant),
+    Column("finished_at", UtcInstant),
+    UniqueConstraint("kind", "dedup_key"),
+    CheckConstraint(_one_of("status", [str(status) for status in Status]), name="status"),
+    CheckConstraint("(status = 'running') = (lease_owner IS NOT NULL)", name="lease_while_running"),
+    # What may be claimed now, most urgent first?
+    Index(
+        "ix_gda_occurrences_ready",
+        "kind",
+        "ready_at",
+        sqlite_where=text("status IN ('scheduled', 'retrying')"),
+        postgresql_where=text("status IN ('scheduled', 'retrying')"),
+    ),
+    # Whose leases must be renewed, and which have expired?
+    Index(
+        "ix_gda_occurrences_lease",
+        "lease_owner",
+        "lease_expires_at",
+        sqlite_where=text("status = 'running'"),
+        postgresql_where=text("status = 'running'"),
+    ),
+    # What happened to this user lately?
+    Index("ix_gda_occurrences_user", "user_id", "kind", "due_at"),
+)
+
+attempts = Table(
+    "gda_attempts",
+    metadata,
+    Column("occurrence_id", String(36), ForeignKey("gda_occurrences.id", ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("fence", Integer, nullable=False),
+    Column("owner", String(100), nullable=False),
+    Column("flow_run_id", String(36)),
+    Column("started_at", UtcInstant, nullable=False),
+    Column("ended_at", UtcInstant),
+    Column("outcome", String(16)),
+    Column("error_class", String(200)),
+    Column("message", Text),
+    Column("traceback", Text),
+)
+
+dead_letters = Table(
+    "gda_dead_letters",
+    metadata,
+    Column("occurrence_id", String(36), ForeignKey("gda_occurrences.id", ondelete="CASCADE"), primary_key=True),
+    Column("reason", String(16), nullable=False),
+    Column("first_error", Text, nullable=False),
+    Column("last_error", Text, nullable=False),
+    Column("created_at", UtcInstant, nullable=False),
+)
+
+effects = Table(
+    "gda_effects",
+    metadata,
+    Column("occurrence_id", String(36), ForeignKey("gda_occurrences.id", ondelete="CASCADE"), primary_key=True),
+    Column("step", String(32), primary_key=True),
+    Column("state", String(16), nullable=False),
+    Column("fence", Integer, nullable=False),
+    Column("reference", String(255), nullable=False),
+    Column("content", Json, nullable=False),
+    Column("provider_reference", String(255)),
+    Column("intent_at", UtcInstant, nullable=False),
+    Column("busy_until", UtcInstant, nullable=False),
+    Column("confirmed_at", UtcInstant),
+    CheckConstraint(_one_of("state", ["intent", "refused", "confirmed"]), name="state"),
+)
+
+mail_cursors = Table(
+    "gda_mail_cursors",
+    metadata,
+    Column("schedule_id", String(36), ForeignKey("gda_schedules.id", ondelete="CASCADE"), primary_key=True),
+    Column("up_to", UtcInstant, nullable=False),
+    Column("recent_ids", Json, nullable=False),
+)
