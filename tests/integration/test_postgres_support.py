@@ -15,6 +15,10 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from tests.support.postgres import NoPostgres, Postgres, find_binaries, running_postgres
 
 ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.skipif(
+    os.environ.get("GDA_TEST_WITHOUT_POSTGRES") == "1",
+    reason="PostgreSQL is left out by the wish of whoever runs the tests",
+)
 
 
 async def answer(url: str, question: str) -> object:
