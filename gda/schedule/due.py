@@ -76,6 +76,7 @@ class _Question:
     now: datetime
     known: frozenset[str]
     missed_after: timedelta
+    newest: DueSlot | None
     offset: timedelta
 
 
@@ -103,16 +104,14 @@ def decide_due(
     even where it is known.
     """
     start = max(active_from, next_due_at or active_from)
-    question = _Question(
-        expression, tz, policies, now, frozenset(known), missed_after, spread_offset(spread_key, policies.spread)
-    )
+    newest = latest_slot(expression, tz, now)
+    offset = spread_offset(spread_key, policies.spread)
+    question = _Question(expression, tz, policies, now, frozenset(known), missed_after, newest, offset)
     limit_at, rule = _limit(question)
     refused = _refuse_range(question, start, limit_at, rule)
     horizon = now + early
-    due = list(islice(slots_between(expression, tz, max(start, limit_at) - _TICK, horizon), _most(policies)))
-    promises = refused + tuple(_judge(question, slot, _newest(question)) for slot in due if slot.slot not in known)
-    cut = policies.catch_up is CatchUp.ALL and len(due) == MOST_ROWS
-    decided_to = due[-1].due_at if cut else max(horizon, start - _TICK)
+    due, decided_to = _list_due(question, max(start, limit_at), max(horizon, start - _TICK))
+    promises = refused + tuple(_judge(question, slot) for slot in due if slot.slot not in question.known)
     following = _first_unknown(question, decided_to)
     return DueDecision(promises, following.due_at if following else None)
 
@@ -126,8 +125,17 @@ def spread_offset(key: str, spread: timedelta) -> timedelta:
     return timedelta(seconds=int.from_bytes(digest, "big") % seconds)
 
 
-def _most(policies: Policies) -> int | None:
-    return MOST_ROWS if policies.catch_up is CatchUp.ALL else None
+def _list_due(question: _Question, start: datetime, end: datetime) -> tuple[list[DueSlot], datetime]:
+    """The slots to decide and the instant up to which that is all of them."""
+    slots = slots_between(question.expression, question.tz, start - _TICK, end)
+    if question.policies.catch_up is not CatchUp.ALL:
+        return list(slots), end
+    due = list(islice(slots, MOST_ROWS))
+    if len(due) < MOST_ROWS:
+        return due, end
+    if due[-1].merged_into is not None:
+        due.pop()  # The slot that runs in its place is due at the same instant: both wait for the next wake-up.
+    return due, due[-1].due_at
 
 
 def _limit(question: _Question) -> tuple[datetime, str]:
@@ -139,7 +147,7 @@ def _limit(question: _Question) -> tuple[datetime, str]:
         limit_at, rule = now - policies.expire_after, f"expired: older than {_span(policies.expire_after)}"
     if policies.catch_up is CatchUp.ALL:
         return limit_at, rule
-    newest = _newest(question)
+    newest = question.newest
     countable = now - timedelta(days=MOST_ROWS / question.expression.runs_per_day)
     if newest is not None and (row_limit := min(countable, newest.due_at)) > limit_at:
         return row_limit, _policy_reason(question, newest.slot)
@@ -150,10 +158,6 @@ def _policy_reason(question: _Question, newest: str) -> str:
     if question.policies.catch_up is CatchUp.LATEST:
         return f"catch-up latest: superseded by {newest}"
     return "catch-up none: missed"
-
-
-def _newest(question: _Question) -> DueSlot | None:
-    return latest_slot(question.expression, question.tz, question.now)
 
 
 def _refuse_range(question: _Question, start: datetime, limit_at: datetime, rule: str) -> tuple[Promise, ...]:
@@ -185,9 +189,8 @@ def _is_between(question: _Question, name: str, since: datetime, before: datetim
     return slot is not None and since <= slot.due_at < before
 
 
-def _judge(question: _Question, slot: DueSlot, newest: DueSlot | None) -> Promise:
-    late = question.now - slot.due_at
-    mode = question.policies.catch_up
+def _judge(question: _Question, slot: DueSlot) -> Promise:
+    late, mode, newest = question.now - slot.due_at, question.policies.catch_up, question.newest
     if slot.merged_into is not None:
         return _skip(slot, f"merged into {slot.merged_into}")
     if late >= timedelta(0):
