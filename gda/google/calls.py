@@ -12,8 +12,8 @@ from pydantic import SecretStr
 from gda.errors import NeedsConsent, ProviderError, Transient
 from gda.google import batch
 from gda.google.answers import AccessRefused, classify
-from gda.google.http import Answer, BodyTooLarge, Clock, Lost, accepted, ask, exchange, patience
-from gda.google.messages import Malformed, read_json
+from gda.google.http import Answer, BodyTooLarge, Clock, Lost, accepted, ask, exchange, patience, readable
+from gda.google.messages import read_json
 
 T = TypeVar("T")
 Renew = Callable[[], Awaitable[SecretStr]]
@@ -52,15 +52,10 @@ class Calls:
         """Get a JSON object; ``endpoint`` names the call in errors."""
         url = f"{self._origin}{path}?{urlencode(query)}" if query else self._origin + path
 
-        async def act(access: SecretStr) -> bytes:
-            return await ask(self._http, self._request("GET", url, access), endpoint, clock=self._clock)
+        async def act(access: SecretStr) -> dict[str, Any]:
+            return await ask(self._http, self._request("GET", url, access), endpoint, read_json, clock=self._clock)
 
-        body = await self._with_access(act)
-        try:
-            return read_json(body)
-        except Malformed as fault:
-            problem = Transient(f"{endpoint}: {fault}")
-        raise problem
+        return await self._with_access(act)
 
     async def pages(self, endpoint: str, path: str, query: Mapping[str, object]) -> AsyncIterator[dict[str, Any]]:
         """Get page after page of a listing; a page token that comes twice ends it as ``Transient``."""
@@ -166,10 +161,7 @@ class Calls:
             if isinstance(error, AccessRefused):
                 raise error
             return error
-        try:
-            return read(part.body)
-        except Malformed as fault:
-            return Transient(f"{endpoint}: {fault}")
+        return readable(part.body, endpoint, read)
 
     def _request(
         self, method: str, url: str, access: SecretStr, content: bytes | None = None, content_type: str | None = None

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http.cookiejar import CookieJar
+from typing import TypeVar
 from urllib.parse import urlsplit
 from urllib.request import Request
 
@@ -16,6 +17,7 @@ import stamina
 
 from gda.errors import Permanent, ProviderError, Transient, UsageError
 from gda.google.answers import classify
+from gda.google.messages import Malformed
 from gda.settings import Settings
 
 TRIES = 3
@@ -26,6 +28,7 @@ LARGEST_BODY = 50 * 1024 * 1024
 
 _BEFORE_SENDING = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
+T = TypeVar("T")
 Clock = Callable[[], datetime]
 Judge = Callable[..., ProviderError]
 
@@ -52,12 +55,9 @@ class Lost:
 
 
 class _NoCookies(CookieJar):
-    """Neither keeps nor sends a cookie: one client serves many users."""
+    """Keeps no cookie: one client serves many users."""
 
     def extract_cookies(self, response: object, request: Request) -> None:
-        return
-
-    def add_cookie_header(self, request: Request) -> None:
         return
 
 
@@ -125,8 +125,8 @@ def _require_private_way(url: str) -> None:
         )
 
 
-def patience(tries: int = TRIES) -> AsyncIterable[stamina.Attempt]:
-    """Attempts for ``async for``: at most ``tries``, the last begun within 10 s, on ``Transient`` only.
+def patience() -> AsyncIterable[stamina.Attempt]:
+    """Attempts for ``async for``: at most three, the last begun within 10 s, on ``Transient`` only.
 
     A ``retry_after`` is waited out where it fits into what is left of the 10 s; otherwise the error is raised at once,
     for the ledger to wait without holding a process.
@@ -144,7 +144,7 @@ def patience(tries: int = TRIES) -> AsyncIterable[stamina.Attempt]:
 
     return stamina.retry_context(
         on=worth_waiting,
-        attempts=tries,
+        attempts=TRIES,
         timeout=PATIENCE_SECONDS,
         wait_initial=0.2,
         wait_max=4.0,
@@ -156,31 +156,42 @@ async def ask(
     http: httpx.AsyncClient,
     request: httpx.Request,
     endpoint: str,
+    read: Callable[[bytes], T],
     *,
     clock: Clock = utc_now,
     judge: Judge = classify,
-    tries: int = TRIES,
-) -> bytes:
+) -> T:
     """Send a request that may be repeated, with the bounded retries of this layer.
 
     Args:
         http: the shared client.
         request: its content must be bytes, not a stream.
         endpoint: the name used in errors, such as ``gmail messages.list``.
+        read: makes a value of a body, raising ``Malformed``.
         clock: the aware wall clock.
         judge: ``classify`` or ``classify_token``.
-        tries: 1 to leave repeating to the caller.
 
     Returns:
-        The body of the 2xx answer.
+        What ``read`` made of the 2xx answer's body.
 
     Raises:
-        ProviderError: as judged; ``Transient`` for lost connections and timeouts.
+        ProviderError: as judged; ``Transient`` for lost connections, timeouts and malformed answers.
     """
-    async for attempt in patience(tries):
+    async for attempt in patience():
         with attempt:
-            return accepted(await exchange(http, request), endpoint, clock, judge)
+            value = readable(accepted(await exchange(http, request), endpoint, clock, judge), endpoint, read)
+            if isinstance(value, Transient):
+                raise value
+            return value
     raise AssertionError("patience() gives at least one attempt")
+
+
+def readable(body: bytes, endpoint: str, read: Callable[[bytes], T]) -> T | Transient:
+    """Return what ``read`` makes of a body, or the error; returned, so that no parser's error is chained to it."""
+    try:
+        return read(body)
+    except Malformed as fault:
+        return Transient(f"{endpoint}: {fault}")
 
 
 def accepted(outcome: Answer | Lost, endpoint: str, clock: Clock = utc_now, judge: Judge = classify) -> bytes:

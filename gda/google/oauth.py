@@ -2,16 +2,14 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 from urllib.parse import urlencode
 
 import httpx
-import orjson
 from pydantic import SecretStr
 
-from gda.errors import Transient
 from gda.google.answers import classify_token
 from gda.google.http import ask
+from gda.google.messages import Malformed, read_json
 from gda.settings import Settings
 
 _USUAL_LIFE = 3600
@@ -63,26 +61,21 @@ async def refresh(
         content=urlencode(form).encode("ascii"),
         headers={"Content-Type": "application/x-www-form-urlencoded"},
     )
-    body = await ask(http, request, _ENDPOINT, clock=lambda: now, judge=classify_token)
-    grant = _grant(body, now)
-    if grant is None:
-        raise Transient(f"{_ENDPOINT}: the answer is not a token grant")
-    return grant
+    return await ask(http, request, _ENDPOINT, lambda body: _grant(body, now), clock=lambda: now, judge=classify_token)
 
 
-def _grant(body: bytes, now: datetime) -> TokenGrant | None:
-    """None for a malformed grant, so that the parser's error, which quotes its input, is chained to nothing."""
+def _grant(body: bytes, now: datetime) -> TokenGrant:
+    fields = read_json(body)
     try:
-        fields: Any = orjson.loads(body)
         access, renewed = fields["access_token"], fields.get("refresh_token")
         life = timedelta(seconds=int(fields.get("expires_in", _USUAL_LIFE)))
         if not access or not isinstance(access, str) or not isinstance(renewed, str | None):
-            return None
+            raise TypeError
         return TokenGrant(
             access_token=SecretStr(access),
             expires_at=now + life,
             refresh_token=SecretStr(renewed) if renewed else None,
             scope=str(fields.get("scope", "")),
         )
-    except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
-        return None
+    except (ValueError, TypeError, KeyError, OverflowError):
+        raise Malformed("the answer is not a token grant") from None

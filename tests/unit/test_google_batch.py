@@ -1,6 +1,7 @@
 """Google's multipart batches as bytes."""
 
 import email
+from typing import Any
 
 import pytest
 
@@ -23,7 +24,7 @@ def answer(*parts: bytes) -> bytes:
 def test_calls_are_written_as_the_standard_parser_reads_them() -> None:
     body = encode(["/a?format=raw", "/b"])
     parsed = email.message_from_bytes(b"Content-Type: " + CONTENT_TYPE.encode() + b"\r\n\r\n" + body)
-    parts = parsed.get_payload()
+    parts: Any = parsed.get_payload()
     assert [part["Content-ID"] for part in parts] == ["<0>", "<1>"]
     assert [part.get_content_type() for part in parts] == ["application/http"] * 2
     assert parts[0].get_payload().startswith("GET /a?format=raw HTTP/1.1\r\n\r\n")
