@@ -167,7 +167,7 @@ def _rows_of(row: Any, decision: DueDecision, now: datetime, waker: Waker, defau
 
 
 def age_limit(due_at: datetime, next_due_at: datetime | None) -> datetime:
-    """When an occurrence stops being worth an attempt: at the next one, or after 24 h if they come faster than hourly."""
+    """When an occurrence is no longer worth an attempt: at the next one, or after 24 h if they come faster."""
     if next_due_at is None or next_due_at - due_at < SHORT_PERIOD:
         return due_at + AGE_LIMIT
     return next_due_at

@@ -60,7 +60,7 @@ class Credential:
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """One outward action of an occurrence: what is to be done by reference, and whether it is known to have been done."""
+    """One outward action of an occurrence: what is to be done, by reference, and whether it was done."""
 
     step: str
     state: str
