@@ -19,10 +19,11 @@ from gda.google.gmail import Gmail
 from gda.google.http import open_http
 from gda.google.messages import RawMessage, Unfetched
 from gda.google.oauth import TokenGrant, refresh
-from gda.sandbox import Sandbox, SandboxOptions, running
+from gda.sandbox import Sandbox
 from gda.sandbox.accounts import Account
 from gda.sandbox.faults import Fault
 from gda.settings import Settings
+from tests.support.sandbox import plain_mail, running_sandbox
 
 USER = "ada@example.org"
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -42,7 +43,7 @@ class World:
         return Gmail(self.http, self.settings, SecretStr(token), renew=renew)
 
     def receive(self, count: int) -> list[str]:
-        mails = (mail(f"mail {number}") for number in range(count))
+        mails = (plain_mail(f"mail {number}") for number in range(count))
         return [self.sandbox.add_message(self.account, raw).id for raw in mails]
 
     def fail(self, fault: Fault) -> None:
@@ -51,24 +52,21 @@ class World:
 
 @asynccontextmanager
 async def world(batch_size: int = 50, secret: str = "sandbox-secret", timeout: float = 5) -> AsyncIterator[World]:
-    async with running(SandboxOptions()) as (sandbox, address):
+    async with running_sandbox() as server:
         settings = Settings(
-            google_api_url=address.http,
-            google_token_url=f"{address.http}/token",
+            google_api_url=server.http,
+            google_token_url=f"{server.http}/token",
             google_client_id="gda-sandbox",
             google_client_secret=SecretStr(secret),
             google_batch_size=batch_size,
             google_timeout_seconds=timeout,
         )
         async with open_http(settings) as http:
-            yield World(sandbox, sandbox.open_account(USER), http, settings)
+            yield World(server.sandbox, server.sandbox.open_account(USER), http, settings)
 
 
-def mail(subject: str, message_id: str = "", occurrence: str = "", to: str = USER) -> bytes:
-    lines = [f"To: {to}", "From: gda@example.org", f"Subject: {subject}"]
-    lines += [f"Message-ID: <{message_id}>"] if message_id else []
-    lines += [f"X-GDA-Occurrence: {occurrence}"] if occurrence else []
-    return "\r\n".join([*lines, "", "body", ""]).encode()
+def digest() -> bytes:
+    return plain_mail("digest", message_id="d1@gda", X_GDA_Occurrence="occ-1")
 
 
 @pytest.fixture(autouse=True)
@@ -136,7 +134,9 @@ async def test_whole_messages_come_in_batches_in_order_each_once() -> None:
         ids = here.receive(25)
         got = await fetched(here.gmail(), [*ids, ids[0]])
         assert [each.id for each in got] == ids
-        assert [each.raw for each in got if isinstance(each, RawMessage)] == [mail(f"mail {n}") for n in range(25)]
+        assert [each.raw for each in got if isinstance(each, RawMessage)] == [
+            plain_mail(f"mail {n}") for n in range(25)
+        ]
         assert here.sandbox.requests["batch"] == 3
 
 
@@ -227,7 +227,7 @@ async def test_a_token_refused_even_when_fresh_needs_consent() -> None:
 
 async def test_a_sent_message_arrives_and_is_found_by_its_message_id() -> None:
     async with world() as here:
-        sent = await here.gmail().send(mail("digest", "d1@gda", "occ-1"))
+        sent = await here.gmail().send(digest())
         assert await here.gmail().find_sent("<d1@gda>", "occ-1", datetime.now(UTC)) == sent
         assert here.sandbox.requests["messages.get"] == 0
 
@@ -236,7 +236,7 @@ async def test_a_sent_message_whose_id_was_rewritten_is_found_by_our_header() ->
     async with world(batch_size=10) as here:
         here.receive(5)
         here.fail(Fault("rewrite_message_id"))
-        sent = await here.gmail().send(mail("digest", "d1@gda", "occ-1"))
+        sent = await here.gmail().send(digest())
         here.receive(15)
         assert await here.gmail().find_sent("<d1@gda>", "occ-1", datetime.now(UTC)) == sent
 
@@ -244,7 +244,7 @@ async def test_a_sent_message_whose_id_was_rewritten_is_found_by_our_header() ->
 async def test_mail_that_was_never_sent_is_not_found() -> None:
     async with world() as here:
         here.receive(3)
-        await here.gmail().send(mail("digest", "d1@gda", "occ-1"))
+        await here.gmail().send(digest())
         assert await here.gmail().find_sent("d2@gda", "occ-2", datetime.now(UTC)) is None
 
 
@@ -260,7 +260,7 @@ async def test_a_send_that_ends_in_a_server_error_is_in_doubt_and_never_repeated
     async with world() as here:
         here.fail(Fault("server_error", endpoint="messages.send", after=True))
         with pytest.raises(InDoubt):
-            await here.gmail().send(mail("digest", "d1@gda", "occ-1"))
+            await here.gmail().send(digest())
         assert here.sandbox.requests["messages.send"] == 1
         here.sandbox.faults.clear()
         assert await here.gmail().find_sent("d1@gda", "occ-1", datetime.now(UTC)) is not None
@@ -270,24 +270,24 @@ async def test_a_send_without_an_answer_in_time_is_in_doubt() -> None:
     async with world(timeout=0.2) as here:
         here.fail(Fault("slow", endpoint="messages.send", seconds=1))
         with pytest.raises(InDoubt):
-            await here.gmail().send(mail("digest"))
+            await here.gmail().send(plain_mail("digest"))
 
 
 async def test_a_send_whose_answer_is_malformed_is_in_doubt() -> None:
     async with world() as here:
         here.fail(Fault("malformed", endpoint="messages.send"))
         with pytest.raises(InDoubt):
-            await here.gmail().send(mail("digest"))
+            await here.gmail().send(plain_mail("digest"))
 
 
 async def test_a_send_that_is_refused_or_never_left_is_not_in_doubt() -> None:
     async with world() as here:
         here.fail(Fault("rate_limit", endpoint="messages.send"))
         with pytest.raises(QuotaExceeded):
-            await here.gmail().send(mail("digest"))
+            await here.gmail().send(plain_mail("digest"))
         nowhere = here.settings.model_copy(update={"google_api_url": "http://127.0.0.1:9"})
         with pytest.raises(Transient, match="ConnectError"):
-            await Gmail(here.http, nowhere, SecretStr("x")).send(mail("digest"))
+            await Gmail(here.http, nowhere, SecretStr("x")).send(plain_mail("digest"))
 
 
 async def test_history_lists_what_was_added_since() -> None:
@@ -310,7 +310,7 @@ async def test_some_headers_of_some_messages() -> None:
 async def test_an_answer_that_is_too_large_is_fetched_in_halves(monkeypatch: pytest.MonkeyPatch) -> None:
     async with world() as here:
         ids = here.receive(8)
-        huge = here.sandbox.add_message(here.account, mail("huge") + b"x" * 20_000).id
+        huge = here.sandbox.add_message(here.account, plain_mail("huge") + b"x" * 20_000).id
         monkeypatch.setattr(google_http, "LARGEST_BODY", 4_000)
         got = await fetched(here.gmail(), [*ids, huge])
         assert all(isinstance(each, RawMessage) for each in got[:-1])

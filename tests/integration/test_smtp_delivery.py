@@ -19,9 +19,10 @@ from pydantic import SecretStr
 
 from gda.delivery.smtp import SmtpPool
 from gda.errors import ClaimLost, InDoubt, Permanent, ProviderError, Transient, UsageError
-from gda.sandbox import Sandbox, SandboxOptions, running
+from gda.sandbox import Sandbox
 from gda.sandbox.faults import Fault
 from gda.settings import Settings
+from tests.support.sandbox import running_sandbox
 
 SENDER = "GDA digest <digest@gda.invalid>"
 ADA = "ada@example.org"
@@ -36,10 +37,10 @@ def settings(port: int, **changes: object) -> Settings:
 @asynccontextmanager
 async def sink(idle_seconds: float = 20, **changes: object) -> AsyncIterator[tuple[Sandbox, SmtpPool]]:
     async with (
-        running(SandboxOptions(smtp_idle_seconds=idle_seconds)) as (sandbox, address),
-        SmtpPool(settings(address.smtp_port, **changes)) as pool,
+        running_sandbox(smtp_idle_seconds=idle_seconds) as server,
+        SmtpPool(settings(server.smtp_port, **changes)) as pool,
     ):
-        yield sandbox, pool
+        yield server.sandbox, pool
 
 
 class Script:
