@@ -13,7 +13,8 @@ from .rank import NEEDS_YOU, score
 from .summary import LIMIT, summarise
 from .window import Window
 
-MAX_MESSAGES = 100
+# Gmail clips a mail past 102 kB; a listed message takes about 1.5 kB.
+MAX_MESSAGES = 50
 _BULK_LIMIT = 140
 _TITLES = {"needs-you": "Needs you", "conversations": "Conversations", "notices": "Newsletters and notices"}
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -150,7 +151,7 @@ def _row(message: Message, zone: ZoneInfo, now: datetime) -> Row:
     return Row(
         message_id=message.id,
         sender=message.sender.shown,
-        email=message.sender.email if message.sender.name else "",
+        email=message.sender.email if message.sender.email != message.sender.shown else "",
         subject=message.subject,
         time=_when(message.received_at.astimezone(zone), now),
         attachments=message.attachments,

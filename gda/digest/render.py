@@ -5,8 +5,12 @@ import zlib
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .model import Digest
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _STATEMENT = re.compile(r"\{%.*?%\}")
@@ -59,7 +63,7 @@ def _colour(sender: str) -> str:
 
 
 @lru_cache(maxsize=1)
-def _templates():  # type: ignore[no-untyped-def]
+def _templates() -> "tuple[Template, Template]":
     # Imported on first use: a command that renders nothing should not pay for Jinja.
     from jinja2 import DictLoader, Environment, StrictUndefined, select_autoescape
 
@@ -87,6 +91,9 @@ def _inlined() -> str:
     source = (_TEMPLATES / "digest.html.j2").read_text("utf-8")
     source = source.replace("/* digest.css */", (_TEMPLATES / "digest.css").read_text("utf-8"))
     hidden = _STATEMENT.sub(lambda found: f"<!--{found[0]}-->", source)
-    inliner = css_inline.CSSInliner(keep_style_tags=False, keep_at_rules=True, load_remote_stylesheets=False)
-    page = inliner.inline(hidden)
-    return re.sub(r"<!--(\{%.*?%\})-->", r"\1", page)
+    inliner = css_inline.CSSInliner(keep_at_rules=True, minify_css=True, load_remote_stylesheets=False)
+    page = re.sub(r"<!--(\{%.*?%\})-->", r"\1", inliner.inline(hidden))
+    # What cannot stand in an attribute (dark mode, narrow screens) goes behind the charset, which must come early.
+    rules = re.search(r"<style>.*?</style>", page, re.DOTALL)
+    assert rules is not None, "digest.css has no media rules"
+    return page.replace(rules[0], "", 1).replace("</head>", rules[0] + "</head>", 1)

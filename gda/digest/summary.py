@@ -4,22 +4,22 @@ import math
 import re
 from collections import Counter
 from collections.abc import Sequence
-from itertools import combinations
+from itertools import chain, combinations
 
 from .words import COMMON, GREETINGS, NOISE
 
 LIMIT = 240
 _READ = 1_500  # Characters read of each message; what matters stands early.
-_SENTENCES = 20
+_SENTENCES = 15
 _WRAPPED = 45  # A line at least this long that ends without punctuation was wrapped by a mail program.
 
 # Not after a day number (14. März) or a title.
 _END = re.compile(r"""([.!?…]["'”’»)\]]*)(?<!\b\d\.)(?<!\b\d\d\.)(?<!\b[DMN][ros]\.)(?<!\bMrs\.)\s+(?=[^\sa-zà-ÿ])""")
 _WIDE_END = re.compile(r"([。！？])")
-_WORD = re.compile(r"[^\W\d_]{3,}")
+_WORD = re.compile(r"\w{3,}")
 _WIDE = re.compile(r"[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 _LINK = re.compile(r"(?:https?://|mailto:|www\.)\S+|\[(?:image|cid)[^\]]{0,100}\]")
-_RULE = re.compile(r"[-=*_~#+]{4,}|\.{5,}")
+_RULE = re.compile(r"[-=*_~#+.]{4,}")
 _GREETING = re.compile(rf"(?:{'|'.join(GREETINGS)})\b[^.?:]{{0,40}}", re.IGNORECASE)
 _ASKS = ("please", "could you", "can you", "bitte", "let me know")
 
@@ -94,8 +94,8 @@ def _is_worth_reading(sentence: str) -> bool:
 
 
 def _best(sentences: list[str], limit: int) -> str:
-    words = [{word for word in _WORD.findall(each.lower()) if word not in COMMON} for each in sentences]
-    often = Counter(word for each in words for word in each)
+    words = [set(_WORD.findall(each.lower())) - COMMON for each in sentences]
+    often = Counter(chain.from_iterable(words))
     points = [_points(each, words[at], often, at) for at, each in enumerate(sentences)]
     order = sorted(range(len(sentences)), key=lambda at: (-points[at], at))
     for first, second in combinations(order[:4], 2):
@@ -106,7 +106,7 @@ def _best(sentences: list[str], limit: int) -> str:
 
 
 def _points(sentence: str, words: set[str], often: Counter[str], at: int) -> float:
-    topic = sum(often[word] for word in words) / math.sqrt(len(words) + 3)
+    topic = sum(map(often.__getitem__, words)) / math.sqrt(len(words) + 3)
     early = 1.0 + 1.2 / (1 + at)
     return (topic + 0.5) * early * (1.4 if _asks(sentence) else 1.0)
 

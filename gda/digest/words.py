@@ -12,7 +12,8 @@ ASKS = (
     "please reply", "please confirm", "please review", "please approve", "please sign", "please send", "please let",
     "please answer", "please check", "please advise", "could you", "can you", "would you", "let me know", "rsvp",
     "your approval", "your answer", "your feedback", "your decision", "your signature", "bitte ", "könnten sie",
-    "kannst du", "pourriez", "peux-tu", "por favor", "podrías", "per favore", "prosím", "お願い", "ください", "请", "？",
+    "kannst du", "pourriez", "peux-tu", "por favor", "podrías", "per favore", "prosím", "お願い", "ください", "请",
+    "？",
 )
 NOISE = (
     "unsubscribe", "in your browser", "in a browser", "in the browser", "can't read this", "can't see this",
