@@ -21,9 +21,7 @@ _WORD = re.compile(r"=\?([^?\s]*)\?([bBqQ])\?(.*?)\?=", re.DOTALL)
 _SPACE_LIKE = re.compile("[\t-\r\u0085\u2028\u2029]+")
 # Controls, bidirectional overrides and marks, invisible fillers and lone surrogates. The joiners U+200C and U+200D
 # stay: Persian and emoji need them.
-_UNSAFE = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]"
-)
+_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _VISIBLE = re.compile(r"[^\s\u115f\u1160\u200c\u200d\u2800\u3164\uffa0]")
 

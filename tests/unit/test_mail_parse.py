@@ -51,7 +51,7 @@ EXPECTED = {
     "error_emails__content_transfer_encoding_empty": (
         "",
         "3712f2@msa.hinet.net",
-        "4d8119¡@(¤j¸ÉªwÄÑ±M½æ) ¤j®a»¡^»y ¨C¤éÅ¥MP3 (2004¦~6¤ë¥÷) ÁcÅé¤¤¤å¥úºÐª© (^»y±Ð¾Ç)¡@8afb90",
+        "4d8119¡@(¤j¸ÉªwÄÑ±M½æ) ¤j®a»¡\xad^»y ¨C¤éÅ¥MP3 (2004¦~6¤ë¥÷) ÁcÅé¤¤¤å¥úºÐª© (\xad^»y±Ð¾Ç)¡@8afb90",
     ),
     "error_emails__content_transfer_encoding_plain": (
         "shavonda Cabral",
