@@ -73,6 +73,10 @@ class Settings(BaseSettings):
         120, ge=0, description="How far a digest looks back behind its cursor for mail that the index showed late."
     )
     digest_max_messages: int = Field(500, ge=1, description="Messages listed in one digest; the rest is counted.")
+    digest_drain_cron: str = Field(
+        "*/5 * * * *", description="When the drain looks for digests that are due and unserved, in UTC."
+    )
+    digest_drain_enabled: bool = Field(True, description="Whether the drain of digests runs by itself.")
 
     prefect_pool: str = "gda"
     prefect_pool_limit: int = Field(4, ge=1, description="Flow runs at once in the pool.")
