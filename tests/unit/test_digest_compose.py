@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gda.digest import Digest, Recipient, Window, compose
+from gda.digest.rank import RECENT_AT_MOST, score
 from gda.digest.summary import summarise
 from gda.errors import UsageError
 from gda.mail import Address, Message
@@ -85,6 +86,11 @@ def test_a_person_who_asks_you_alone_needs_you_and_a_shouting_newsletter_does_no
     made = digest([shouts, chat, asks])
     assert [section_of(made, id) for id in ("asks", "chat", "shouts")] == ["needs-you", "conversations", "notices"]
     assert made.counts.needs_you == 1
+
+
+def test_bulk_mail_earns_nothing_but_recency() -> None:
+    loud = replace(message("n", text="Urgent: could you reply?", bulk=True, minutes=0), reply=True)
+    assert score([loud], email=ADA.email, since=SINCE, until=UNTIL) == RECENT_AT_MOST
 
 
 def test_an_answer_ranks_above_a_first_mail_and_a_newer_one_above_an_older() -> None:

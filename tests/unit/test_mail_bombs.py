@@ -146,3 +146,8 @@ def test_a_real_mail_with_bytes_changed_makes_a_message(changes: list[tuple[int,
         place = at % len(raw)
         raw[place : place + len(new)] = new
     holds(read(bytes(raw)))
+
+
+def test_limits_that_were_reached_are_noted() -> None:
+    assert "nested-too-deep" in read(nested(100)).problems
+    assert "too-many-parts" in read(many_parts(1_000)).problems
