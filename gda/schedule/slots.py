@@ -163,7 +163,7 @@ def _cron_after(cron: Cron, place: ZoneInfo, after: datetime) -> Iterator[DueSlo
 
 
 def _some_slot_by(cron: Cron, place: ZoneInfo, now: datetime) -> datetime | None:
-    start = now.replace(tzinfo=None) + max(_offsets(now, place)) + timedelta(seconds=1)
+    start = now.astimezone(place).replace(tzinfo=None) + timedelta(seconds=1)
     for local in _walk(cron, start, backwards=True):
         due_at = resolve(local, place).instant
         if due_at <= now:

@@ -148,6 +148,17 @@ def test_one_slot_older_than_the_window_needs_no_range() -> None:
     assert decision.next_due_at == utc("2026-11-22T07:30")
 
 
+def test_a_rare_schedule_with_a_wide_window_still_runs_its_latest_slot() -> None:
+    years = timedelta(days=3650)
+    decision = decide("0 9 29 2 *", "2026-11-21T12:00", since="2019-01-01T00:00", catch_up_window=years)
+
+    assert rows(decision) == [
+        ("2020-02-29T09:00", "skipped", "catch-up latest: superseded by 2024-02-29T09:00"),
+        ("2024-02-29T09:00", "scheduled", ""),
+    ]
+    assert decision.next_due_at == utc("2028-02-29T09:00")
+
+
 def test_a_window_of_nothing_still_allows_for_an_ordinary_delay() -> None:
     decision = decide("daily 07:30", "2026-11-21T07:32", since="2026-11-21T00:00", catch_up_window=timedelta(0))
 
@@ -204,15 +215,22 @@ def test_spread_offsets_fill_the_width_evenly_and_never_reach_its_end() -> None:
 def test_years_of_absence_cost_a_bounded_number_of_rows_and_seconds(
     text: str, catch_up: CatchUp, window: timedelta
 ) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     decision = decide(text, "2026-11-21T12:00", since="2019-01-01T00:00", catch_up=catch_up, catch_up_window=window)
 
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
     assert 1 <= len(decision.promises) <= 2100
     assert len({promise.slot for promise in decision.promises}) == len(decision.promises)
 
 
-@pytest.mark.parametrize(("tz", "start"), [("UTC", "2026-05-01T00:00"), ("America/New_York", "2026-03-07T12:00")])
+@pytest.mark.parametrize(
+    ("tz", "start"),
+    [
+        ("UTC", "2026-05-01T00:00"),
+        ("America/New_York", "2026-03-07T12:00"),
+        ("America/New_York", "2026-03-08T00:01"),  # the 500th slot is one that is merged into the 501st
+    ],
+)
 def test_catching_up_all_goes_on_at_the_next_wake_up_until_nothing_is_missing(tz: str, start: str) -> None:
     end = utc(start) + timedelta(hours=30)
     promised: list[Promise] = []

@@ -102,6 +102,7 @@ def test_asking_in_the_middle_of_a_change_loses_and_repeats_nothing(minute: int)
         ("*/15 * * * *", NEW_YORK, utc("2026-03-08T05:00")),
         ("*/15 * * * *", NEW_YORK, utc("2026-11-01T04:00")),
         ("@hourly", "Pacific/Apia", utc("2011-12-30T08:00")),
+        ("15,30 2 * * *", "Australia/Lord_Howe", utc("2026-10-03T14:30")),
         ("30 23 * * *", "America/Nuuk", utc("2026-03-28T23:00")),
     ]:
         expression, cut, end = parse(text), start + timedelta(minutes=minute), start + timedelta(days=3)
