@@ -286,8 +286,9 @@ async def test_accept_then_drop_delivers_without_a_reply() -> None:
     async with sandbox_and_client() as (sandbox, client):
         sandbox.sandbox.faults.switch_on(Fault("accept_then_drop", times=1))
 
-        with pytest.raises(aiosmtplib.SMTPServerDisconnected):
-            await send_mail(sandbox, ADA)
+        async with asyncio.timeout(5):
+            with pytest.raises(aiosmtplib.SMTPServerDisconnected):
+                await send_mail(sandbox, ADA)
         assert len(await search(client, f"rfc822msgid:{DIGEST_ID}")) == 1
         await send_mail(sandbox, ADA)
 

@@ -154,6 +154,8 @@ def test_revoked_consent_stops_every_token_until_it_is_given_again() -> None:
     assert refresh(sandbox, account.refresh_token)[1]["error"] == "invalid_grant"
     sandbox.set_revoked(account, False)
     assert refresh(sandbox, account.refresh_token)[0] == 200
+    assert sandbox.accounts.issue_access_token(account, NOW_MS + 7_200_000)
+    assert len(account.access) == 1
 
 
 def test_a_wrong_client_and_a_wrong_token_are_told_apart() -> None:
