@@ -1,0 +1,159 @@
+"""What deployments there shall be: pure values made from schedules, without Prefect and without I/O."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any
+
+from gda.errors import InvalidSchedule, UnknownKind, UsageError
+from gda.schedule import Expression, describe, parse
+from gda.settings import Settings
+from gda.store.records import Schedule
+
+OWN_TAG = "gda"
+USER_TAG = "user:"
+KIND_TAG = "kind:"
+LAYOUTS = ("user",)
+DEFAULT_QUEUE = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class KindSpec:
+    """The Prefect flow of a job type: its name, module entry point, version and parameter schema."""
+
+    flow_name: str
+    entrypoint: str
+    version: str | None = None
+    parameter_schema: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleSpec:
+    """One Prefect schedule of a deployment.
+
+    ``group`` is the GDA schedule it belongs to, which may need two crons; the first one's slug equals the group.
+    """
+
+    slug: str
+    cron: str
+    timezone: str
+    active: bool = True
+    day_or: bool = True
+    group: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentSpec:
+    """A deployment as it shall be, or as it was read back; equal fields mean that nothing needs to be done."""
+
+    flow_name: str
+    name: str
+    entrypoint: str
+    schedules: tuple[ScheduleSpec, ...] = ()
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    tags: tuple[str, ...] = ()
+    work_pool: str = "gda"
+    work_queue: str = DEFAULT_QUEUE
+    description: str = ""
+    version: str | None = None
+    parameter_schema: Mapping[str, Any] = field(default_factory=dict)
+    enforce_parameter_schema: bool = True
+    concurrency_limit: int | None = 1
+    collision_strategy: str | None = "ENQUEUE"
+    pull_steps: tuple[Mapping[str, Any], ...] = ()
+    job_variables: Mapping[str, Any] = field(default_factory=dict)
+    paused: bool = False
+
+    @property
+    def title(self) -> str:
+        """``flow/deployment``, as Prefect's UI and command line call it."""
+        return f"{self.flow_name}/{self.name}"
+
+
+def desired(
+    schedules: Iterable[Schedule], kinds: Mapping[str, KindSpec], settings: Settings, *, layout: str = "user"
+) -> list[DeploymentSpec]:
+    """The deployments that serve the schedules: in layout ``user`` one per user and kind, named after the user.
+
+    A schedule that cron cannot say (``once``, ``every 7 minutes``) or whose stored text no longer parses gets no
+    Prefect schedule: the kind's drain, which looks every few minutes at all that is due, serves the former. A paused
+    schedule or user keeps its deployment with the Prefect schedule off. The operator's schedules are in prefect.yaml.
+
+    Args:
+        schedules: all users' schedules, in any order.
+        kinds: the flow of each kind.
+        settings: pool name.
+        layout: how schedules become deployments.
+
+    Raises:
+        UsageError: no such layout.
+        UnknownKind: a schedule wants a kind that ``kinds`` lacks.
+    """
+    if layout not in LAYOUTS:
+        raise UsageError(f"layout {layout!r}: there is {' or '.join(map(repr, LAYOUTS))}; choose one with --layout")
+    mine = sorted((one for one in schedules if one.user_id is not None), key=_owner_and_name)
+    groups = ((owner, list(group)) for owner, group in groupby(mine, key=_owner))
+    return [_of_user(user, _kind_spec(kinds, kind), group, settings) for (user, kind), group in groups]
+
+
+def schedule_specs(group: str, expression: Expression, timezone: str, *, active: bool) -> tuple[ScheduleSpec, ...]:
+    """The Prefect schedules of one GDA schedule: one per cron, the second named ``group#2``."""
+    place = expression.timezone_fixed or timezone
+    return tuple(
+        ScheduleSpec(f"{group}#{number}" if number > 1 else group, cron, place, active, expression.day_or, group)
+        for number, cron in enumerate(expression.crons, 1)
+    )
+
+
+def _owner(schedule: Schedule) -> tuple[str, str]:
+    return schedule.user_id or "", schedule.kind
+
+
+def _owner_and_name(schedule: Schedule) -> tuple[str, str, str]:
+    return *_owner(schedule), schedule.name
+
+
+def _kind_spec(kinds: Mapping[str, KindSpec], kind: str) -> KindSpec:
+    try:
+        return kinds[kind]
+    except KeyError:
+        raise UnknownKind(
+            f"a schedule wants kind {kind!r}, which no flow serves (there is {', '.join(sorted(kinds))}): "
+            "install its package, or remove the schedule"
+        ) from None
+
+
+def _of_user(user: str, kind: KindSpec, schedules: list[Schedule], settings: Settings) -> DeploymentSpec:
+    read = [(one, _read(one)) for one in schedules]
+    crons = (
+        schedule_specs(one.name, expression, one.timezone, active=one.active) for one, expression in read if expression
+    )
+    return DeploymentSpec(
+        flow_name=kind.flow_name,
+        name=user,
+        entrypoint=kind.entrypoint,
+        schedules=tuple(spec for specs in crons for spec in specs),
+        parameters={"user": user},
+        tags=tuple(sorted((OWN_TAG, f"{USER_TAG}{user}", f"{KIND_TAG}{schedules[0].kind}"))),
+        work_pool=settings.prefect_pool,
+        description="; ".join(_sentence(one, expression, named=len(read) > 1) for one, expression in read),
+        version=kind.version,
+        parameter_schema=kind.parameter_schema,
+    )
+
+
+def _read(schedule: Schedule) -> Expression | None:
+    try:
+        return parse(schedule.expression, max_runs_per_day=None)
+    except InvalidSchedule:
+        return None
+
+
+def _sentence(schedule: Schedule, expression: Expression | None, *, named: bool) -> str:
+    if expression is None:
+        text = f"not scheduled: {schedule.expression!r} is no valid schedule any more"
+    else:
+        text = describe(expression, schedule.timezone)
+        if not expression.crons:
+            text += " (no cron can say this: the drain serves it)"
+    return f"{schedule.name}: {text}" if named else text
