@@ -13,8 +13,8 @@ from gda.errors import Unavailable
 
 if TYPE_CHECKING:
     import httpx
-    from prefect.client.orchestration.base import HTTP_METHODS
     from prefect.client.orchestration import PrefectClient
+    from prefect.client.orchestration.base import HTTP_METHODS
 
 CONCURRENT_CALLS = 8
 """Calls under way at once: a server on SQLite writes one at a time, so more only wait there."""
@@ -46,7 +46,7 @@ async def read_existing(client: "PrefectClient") -> list[Existing]:
         raw = await _pages(client, "/deployments/filter", {"deployments": {"tags": {"all_": [OWN_TAG]}}})
         names = await _flow_names(client, {one["flow_id"] for one in raw})
     except Exception as error:
-        raise _failure(error, client, "reading deployments") from error
+        raise failure(error, client, "reading deployments") from error
     return [read_back(one, names[one["flow_id"]]) for one in raw if one["flow_id"] in names]
 
 
@@ -71,7 +71,7 @@ async def apply(plan: Plan, client: "PrefectClient", *, on_progress: Progress | 
         await _together(_update(client, one, say) for one in plan.update)
         await _delete(client, plan.delete, say)
     except Exception as error:
-        raise _failure(error, client, "writing deployments") from error
+        raise failure(error, client, "writing deployments") from error
     return Applied(len(plan.create), len(plan.update), len(plan.delete), len(plan.unchanged))
 
 
@@ -162,7 +162,7 @@ def _chunks(items: Sequence[Existing], size: int) -> Iterator[list[Existing]]:
         yield some
 
 
-def _failure(error: Exception, client: "PrefectClient", doing: str) -> Exception:
+def failure(error: Exception, client: "PrefectClient", doing: str) -> Exception:
     """What a person is told when the API fails; errors that are not the API's pass as they are."""
     import httpx
 

@@ -1,0 +1,57 @@
+"""How occurrences are performed: what all workers must agree on so that leases, retries and digests mean the same."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from prefect.blocks.core import Block
+
+from blocks.fields import as_settings, of_settings, same
+from gda.settings import Settings
+
+DOCUMENT = "gda-options"
+SETTINGS: Mapping[str, str] = {
+    name: name
+    for name in (
+        *("concurrency", "claim_size", "early_seconds", "lease_seconds", "lease_refresh_seconds"),
+        *("timeout_seconds", "retry_attempts", "retry_delay_seconds", "retry_multiplier"),
+        *("retry_max_delay_seconds", "run_retries", "run_retry_max_delay_seconds"),
+        *("digest_first_window_hours", "digest_overlap_minutes", "digest_max_messages"),
+    )
+}
+
+
+class RunOptions(Block):
+    """Concurrency, leases, retries and the digest's bounds, the same on every worker."""
+
+    _block_type_name = "GDA run options"
+    _block_type_slug = "gda-run-options"
+    _description = "Concurrency, leases, retries and the digest's bounds, the same on every worker of GDA."
+
+    concurrency: int = same("concurrency")
+    claim_size: int = same("claim_size")
+    early_seconds: int = same("early_seconds")
+    lease_seconds: int = same("lease_seconds")
+    lease_refresh_seconds: float = same("lease_refresh_seconds")
+    timeout_seconds: int = same("timeout_seconds")
+    retry_attempts: int = same("retry_attempts")
+    retry_delay_seconds: float = same("retry_delay_seconds")
+    retry_multiplier: float = same("retry_multiplier")
+    retry_max_delay_seconds: float = same("retry_max_delay_seconds")
+    run_retries: int = same("run_retries")
+    run_retry_max_delay_seconds: float = same("run_retry_max_delay_seconds")
+    digest_first_window_hours: int = same("digest_first_window_hours")
+    digest_overlap_minutes: int = same("digest_overlap_minutes")
+    digest_max_messages: int = same("digest_max_messages")
+
+
+BLOCK = RunOptions
+
+
+def make(settings: Settings) -> RunOptions:
+    """The block that carries the settings."""
+    return RunOptions(**of_settings(SETTINGS, settings))
+
+
+def read(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that a block document holds."""
+    return as_settings(SETTINGS, data)

@@ -1,0 +1,96 @@
+"""The work pools and queues that GDA's deployments name."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gda.settings import Settings
+
+if TYPE_CHECKING:
+    from prefect.client.orchestration import PrefectClient
+
+WORKER_TYPE = "process"
+SYSTEM_SUFFIX = "-system"
+SYSTEM_LIMIT = 2
+"""Flow runs at once in the system pool: its jobs are short, and one that hangs must not stop the others."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueueSpec:
+    """A work queue; the lowest priority number is served first."""
+
+    name: str
+    priority: int
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class PoolSpec:
+    """A work pool of the process type; ``limit`` flow runs run at once."""
+
+    name: str
+    description: str
+    limit: int
+    queues: tuple[QueueSpec, ...] = ()
+
+
+QUEUES = (
+    QueueSpec("critical", 1, "Served before all others."),
+    QueueSpec("default", 2, "Users' schedules and the drains."),
+    QueueSpec("bulk", 3, "Floods that may wait."),
+)
+
+
+def pool_specs(settings: Settings) -> tuple[PoolSpec, ...]:
+    """The pool of users' work with its queues, and the pool of system jobs, which a clogged first one cannot starve."""
+    name = settings.prefect_pool
+    return (
+        PoolSpec(name, "GDA: users' work.", settings.prefect_pool_limit, QUEUES),
+        PoolSpec(f"{name}{SYSTEM_SUFFIX}", "GDA: short system jobs, with a worker of their own.", SYSTEM_LIMIT),
+    )
+
+
+async def ensure_pool(client: "PrefectClient", spec: PoolSpec) -> bool:
+    """Make the pool and its queues, or bring limit and priorities in line; what else a person set there stays.
+
+    Returns:
+        Whether anything was written.
+    """
+    from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
+    from prefect.exceptions import ObjectNotFound
+    from prefect.workers.process import ProcessWorker
+
+    written = True
+    try:
+        pool = await client.read_work_pool(spec.name)
+        written = pool.concurrency_limit != spec.limit
+        if written:
+            await client.update_work_pool(spec.name, WorkPoolUpdate(concurrency_limit=spec.limit))
+    except ObjectNotFound:
+        await client.create_work_pool(
+            WorkPoolCreate(
+                name=spec.name,
+                type=WORKER_TYPE,
+                description=spec.description,
+                concurrency_limit=spec.limit,
+                base_job_template=ProcessWorker.get_default_base_job_template(),
+            ),
+            overwrite=False,
+        )
+    # In order of priority: a new queue pushes those at or below its priority down.
+    for queue in spec.queues:
+        written |= await _ensure_queue(client, spec.name, queue)
+    return written
+
+
+async def _ensure_queue(client: "PrefectClient", pool: str, spec: QueueSpec) -> bool:
+    there = {queue.name: queue for queue in await client.read_work_queues(work_pool_name=pool)}
+    found = there.get(spec.name)
+    if found is None:
+        await client.create_work_queue(
+            spec.name, description=spec.description, priority=spec.priority, work_pool_name=pool
+        )
+        return True
+    if found.priority == spec.priority:
+        return False
+    await client.update_work_queue(found.id, priority=spec.priority)
+    return True
