@@ -13,9 +13,9 @@ from gda.errors import AlreadyExists, UsageError
 from gda.schedule import first_after, parse
 from gda.store.database import Database
 from gda.store.promises import Defaults, Waker, promise_due
-from gda.store.records import Schedule
+from gda.store.records import Schedule, User
 from gda.store.scopes import Scope, schedules_with_owner
-from gda.store.tables import schedule_revisions, schedules
+from gda.store.tables import schedule_revisions, schedules, users
 from gda.store.users import find_user
 
 NAMESPACE = uuid.UUID("0b0c3f52-8f0e-5b69-8d0b-0f4a2f3c9f10")
@@ -124,6 +124,30 @@ class Schedules:
         async with self._database.read() as connection:
             return [_schedule(row) for row in await connection.execute(query)]
 
+    async def move_user(self, who: str, timezone: str) -> User:
+        """Change a user's timezone, and with it every schedule that has none of its own, as an edit of each.
+
+        Args:
+            who: id or address.
+            timezone: a valid IANA name (the caller checks it with ``gda.schedule.zone``).
+
+        Raises:
+            UnknownUser: no such user.
+        """
+        async with self._database.write() as connection:
+            user = await find_user(connection, who)
+            if user.timezone == timezone:
+                return user
+            now = await self._database.clock.now(connection)
+            query = schedules_with_owner().where(schedules.c.user_id == user.id, schedules.c.timezone.is_(None))
+            inheriting = [_schedule(row) for row in await connection.execute(query)]
+            for old in inheriting:
+                await self._settle_debts(connection, old, now)
+            await connection.execute(update(users).where(users.c.id == user.id).values(timezone=timezone))
+            for old in inheriting:
+                await _move(connection, old, timezone, now)
+            return await find_user(connection, user.id)
+
     async def enable(self, user_id: str | None, kind: str, name: str, *, enabled: bool) -> Schedule:
         """Pause or resume one schedule; a resumed one starts from now. Raises UsageError when there is none."""
         async with self._database.write() as connection:
@@ -162,6 +186,14 @@ async def _revise(
         "active_from": now,
     }
     await connection.execute(insert(schedule_revisions), row)
+
+
+async def _move(connection: AsyncConnection, old: Schedule, timezone: str, now: datetime) -> None:
+    # One that cannot be read keeps its mark and is never due; it must not keep its owner from moving.
+    first = None if old.problem else first_after(parse(old.expression), timezone, now)
+    values = {"active_from": now, "next_due_at": first.due_at if first else None, "revision": old.revision + 1}
+    await connection.execute(update(schedules).where(schedules.c.id == old.id).values(**values))
+    await _revise(connection, old.id, old.revision + 1, old.expression, timezone, now)
 
 
 async def _find(connection: AsyncConnection, user_id: str | None, kind: str, name: str) -> Schedule | None:

@@ -96,6 +96,13 @@ class Users:
             await connection.execute(update(users).where(users.c.id == user.id).values(status=status))
             return await find_user(connection, user.id)
 
+    async def rename(self, who: str, name: str) -> User:
+        """Change how a user is greeted. Raises UnknownUser."""
+        async with self._database.write() as connection:
+            user = await find_user(connection, who)
+            await connection.execute(update(users).where(users.c.id == user.id).values(name=name))
+            return await find_user(connection, user.id)
+
     async def remove(self, who: str) -> User:
         """Remove a user with schedules and credentials; what happened stays in the ledger. Raises UnknownUser."""
         async with self._database.write() as connection:

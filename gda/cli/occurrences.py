@@ -1,0 +1,120 @@
+"""``gda occurrences``: what was due, and what became of it."""
+
+import difflib
+from typing import TYPE_CHECKING
+
+from cyclopts import App
+
+from gda.cli.kinds import require_kind
+from gda.cli.output import Count, Json, Row, show_fields, show_json, show_rows
+from gda.cli.run import store
+from gda.errors import UsageError
+from gda.lifecycle import Status
+
+if TYPE_CHECKING:
+    from gda.lifecycle import Occurrence
+    from gda.store import Story
+
+app = App(name="occurrences")
+SHORT_ID = 8
+MOST_SHOWN = 10_000
+
+
+@app.command(name="list")
+async def list_(
+    *, user: str | None = None, kind: str | None = None, status: str | None = None, n: Count = 20, json: Json = False
+) -> None:
+    """List the latest occurrences, newest due first.
+
+    Args:
+        user: Only this one's, by id or address.
+        kind: Only of this kind.
+        status: Only in this status.
+        n: How many.
+        json: Print JSON.
+    """
+    wanted = _require_status(status) if status else None
+    if not 1 <= n <= MOST_SHOWN:
+        raise UsageError(f"-n {n}: show from 1 to {MOST_SHOWN}")
+    async with store() as opened:
+        user_id = (await opened.users.get(user)).id if user else None
+        found = await opened.history.list(
+            user_id=user_id, kind=require_kind(kind) if kind else None, status=wanted, limit=n
+        )
+    if json:
+        show_json(found)
+    else:
+        show_rows([_row(each) for each in found], empty="no occurrences; `gda schedule next USER` shows what comes")
+
+
+@app.command
+async def show(occurrence: str, /, *, json: Json = False) -> None:
+    """Show one occurrence with its attempts, its effects and who woke it.
+
+    Args:
+        occurrence: Its id; a beginning that fits only one is enough.
+        json: Print JSON.
+    """
+    async with store() as opened:
+        story = await opened.history.story(occurrence)
+    if json:
+        show_json(story)
+    else:
+        show_story(story)
+
+
+def show_story(story: "Story") -> None:
+    """Print everything about one occurrence for people."""
+    found = story.occurrence
+    show_fields(
+        {
+            "id": found.id,
+            "kind": found.kind,
+            "user": found.user_id,
+            "slot": _slot(found),
+            "timezone": found.timezone,
+            "due": found.due_at,
+            "status": found.status,
+            "reason": found.reason,
+            "finished": found.finished_at,
+            "woken by": found.woken_by,
+            "flow run": story.flow_run_id,
+            "dead letter": story.dead_reason,
+            "attempts": f"{len(story.attempts)}, {found.burnt} of {found.max_attempts} burnt",
+        }
+    )
+    for attempt in story.attempts:
+        ended = attempt.ended_at.strftime("%H:%M:%SZ") if attempt.ended_at else "never"
+        detail = ": ".join(part for part in (attempt.error_class, attempt.message) if part)
+        print(
+            f"attempt {attempt.number}  {attempt.started_at:%Y-%m-%dT%H:%M:%SZ} to {ended}  "
+            f"{attempt.outcome or 'unfinished'}{f' ({detail})' if detail else ''}  by {attempt.owner}"
+        )
+    for effect in story.effects:
+        confirmed = f", confirmed {effect.confirmed_at:%Y-%m-%dT%H:%M:%SZ}" if effect.confirmed_at else ""
+        print(f"effect {effect.step}  {effect.state}, intended {effect.intent_at:%Y-%m-%dT%H:%M:%SZ}{confirmed}")
+        print(f"  {effect.reference}{f' as {effect.provider_reference}' if effect.provider_reference else ''}")
+
+
+def _row(occurrence: "Occurrence") -> Row:
+    return {
+        "id": occurrence.id[:SHORT_ID],
+        "kind": occurrence.kind,
+        "user": occurrence.user_id or "operator",
+        "slot": _slot(occurrence),
+        "due": occurrence.due_at,
+        "status": occurrence.status,
+        "reason": occurrence.reason,
+    }
+
+
+def _slot(occurrence: "Occurrence") -> str:
+    return occurrence.slot or "extra"
+
+
+def _require_status(status: str) -> str:
+    if status in list(Status):
+        return status
+    near = difflib.get_close_matches(status.lower(), list(Status), n=1)
+    advice = f"did you mean {near[0]}?" if near else f"choose one of {', '.join(Status)}"
+    raise UsageError(f"status {status!r} is unknown: {advice}")

@@ -1,0 +1,248 @@
+"""``gda schedule``: who gets what when."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Literal
+
+from cyclopts import App
+
+from gda.cli.kinds import require_kind
+from gda.cli.output import Count, Flag, Json, Row, show_fields, show_json, show_rows
+from gda.cli.run import confirm, say, settings, store
+from gda.errors import UsageError
+
+if TYPE_CHECKING:
+    from gda.schedule import Expression, PreviewRow
+    from gda.store import Schedule, Store
+
+app = App(name="schedule")
+SHOWN_AFTER_SET = 3
+MOST_SHOWN = 1000
+
+
+@app.command(name="set")
+async def set_(
+    user: str,
+    kind: str,
+    expression: str,
+    /,
+    *,
+    timezone: str | None = None,
+    name: str = "default",
+    catch_up: Literal["none", "latest", "all"] = "latest",
+    force: Flag = False,
+    json: Json = False,
+) -> None:
+    """Make or change a schedule; nothing that is owed is lost, nothing past is delivered.
+
+    Args:
+        user: Id or address.
+        kind: What is wanted: digest.
+        expression: When: "daily 07:30", "weekdays 07:30", "weekly mon,thu 07:30", "monthly 1 09:00",
+            "every 15 minutes", "once 2026-12-24T18:00", or five-field cron.
+        timezone: IANA name; the user's own when left out.
+        name: Tells several schedules of one kind apart.
+        catch_up: What becomes of slots that nobody woke for.
+        force: Allow a second schedule at the same times under another name.
+        json: Print JSON.
+    """
+    from gda.schedule import parse, zone
+    from gda.store import Wish
+
+    require_kind(kind)
+    if timezone is not None:
+        zone(timezone)
+    most = settings().max_runs_per_day
+    async with store() as opened:
+        owner = await opened.users.get(user)
+        parsed = parse(expression, timezone=timezone or owner.timezone, max_runs_per_day=most)
+        wish = Wish(owner.id, kind, str(parsed), timezone=timezone, name=name, catch_up=catch_up)
+        saved = await opened.schedules.set(wish, force=force)
+        now = await opened.ledger.now()
+    _show_saved(saved, parsed, now, as_json=json)
+    say("next: gda apply")
+
+
+@app.command(name="list")
+async def list_(*, user: str | None = None, kind: str | None = None, json: Json = False) -> None:
+    """List schedules.
+
+    Args:
+        user: Only this one's, by id or address.
+        kind: Only of this kind.
+        json: Print JSON.
+    """
+    async with store() as opened:
+        user_id = (await opened.users.get(user)).id if user else None
+        found = await opened.schedules.all(user_id=user_id, kind=require_kind(kind) if kind else None)
+    if json:
+        show_json(found)
+    else:
+        show_rows([_row(each) for each in found], empty='no schedules; `gda schedule set USER digest "daily 07:30"`')
+
+
+@app.command(name="next")
+async def next_(user: str, /, *, n: Count = 5, json: Json = False) -> None:
+    """Show when this person's schedules are due next, in local time and UTC.
+
+    Args:
+        user: Id or address.
+        n: How many of each schedule.
+        json: Print JSON.
+    """
+    from gda.schedule import parse, preview
+
+    _require_count(n)
+    async with store() as opened:
+        owner = await opened.users.get(user)
+        schedules = await opened.schedules.all(user_id=owner.id)
+        now = await opened.ledger.now()
+    for idle in (each for each in schedules if not each.active):
+        say(f"{idle.kind} {idle.name} is paused")
+    rows: list[Row] = [
+        {"kind": each.kind, "name": each.name, **asdict(slot)}
+        for each in schedules
+        if each.active
+        for slot in preview(parse(each.expression, max_runs_per_day=None), each.timezone, now, n)
+    ]
+    rows.sort(key=lambda row: str(row["utc"]))
+    if json:
+        show_json(rows)
+    else:
+        show_rows(rows, empty=f"nothing is due for {owner.id}; `gda schedule list --user {owner.id}` shows schedules")
+
+
+@app.command
+async def pause(user: str, kind: str, /, *, name: str = "default") -> None:
+    """Promise nothing more of one schedule until resumed.
+
+    Args:
+        user: Id or address.
+        kind: Its kind.
+        name: Its name.
+    """
+    await _enable(user, kind, name, enabled=False)
+
+
+@app.command
+async def resume(user: str, kind: str, /, *, name: str = "default") -> None:
+    """Go on with a paused schedule, from now.
+
+    Args:
+        user: Id or address.
+        kind: Its kind.
+        name: Its name.
+    """
+    await _enable(user, kind, name, enabled=True)
+
+
+@app.command
+async def remove(user: str, kind: str, /, *, name: str = "default", yes: Flag = False) -> None:
+    """Remove a schedule; what it promised stays in the ledger.
+
+    Args:
+        user: Id or address.
+        kind: Its kind.
+        name: Its name.
+        yes: Do not ask.
+    """
+    async with store() as opened:
+        schedule = await _find(opened, user, kind, name)
+        confirm(f"Remove {schedule.user_id}'s {kind} schedule {name!r} ({schedule.expression})?", yes=yes)
+        await opened.schedules.remove(schedule.user_id, kind, name)
+    print(f"removed {kind} {name} of {schedule.user_id}")
+    say("next: gda apply")
+
+
+@app.command(name="preview")
+def preview_(expression: str, /, *, timezone: str, after: str | None = None, n: Count = 5, json: Json = False) -> None:
+    """Show what an expression means and what clock changes do to it, before anything is saved.
+
+    Args:
+        expression: As in `gda schedule set`.
+        timezone: IANA name.
+        after: An instant with an offset, or a local time, such as 2026-03-07T00:00; now when left out.
+        n: How many.
+        json: Print a list of {slot, local, utc, note}.
+    """
+    from gda.schedule import describe, parse, preview
+
+    _require_count(n)
+    parsed = parse(expression, timezone=timezone, max_runs_per_day=settings().max_runs_per_day)
+    rows = preview(parsed, timezone, _instant(after, timezone), n)
+    if json:
+        show_json(rows)
+        return
+    print(describe(parsed, timezone))
+    _show_slots(rows)
+
+
+async def _enable(user: str, kind: str, name: str, *, enabled: bool) -> None:
+    async with store() as opened:
+        schedule = await _find(opened, user, kind, name)
+        await opened.schedules.enable(schedule.user_id, kind, name, enabled=enabled)
+    print(f"{kind} {name} of {schedule.user_id} is {'active' if enabled else 'paused'}")
+    say("next: gda apply")
+
+
+async def _find(opened: "Store", user: str, kind: str, name: str) -> "Schedule":
+    owner = await opened.users.get(user)
+    for schedule in await opened.schedules.all(user_id=owner.id, kind=require_kind(kind)):
+        if schedule.name == name:
+            return schedule
+    raise UsageError(
+        f"{owner.id} has no {kind} schedule named {name!r}; `gda schedule list --user {owner.id}` shows them"
+    )
+
+
+def _show_saved(saved: "Schedule", parsed: "Expression", now: datetime, *, as_json: bool) -> None:
+    from gda.schedule import describe, preview
+
+    coming = preview(parsed, saved.timezone, now, SHOWN_AFTER_SET)
+    meaning = describe(parsed, saved.timezone)
+    if as_json:
+        show_json({"schedule": saved, "meaning": meaning, "next": coming})
+        return
+    show_fields({**_row(saved), "meaning": meaning})
+    _show_slots(coming)
+
+
+def _show_slots(rows: "Sequence[PreviewRow]") -> None:
+    shown: list[Row] = [asdict(row) for row in rows]
+    if not any(row["note"] for row in shown):
+        shown = [{name: value for name, value in row.items() if name != "note"} for row in shown]
+    show_rows(shown, empty="never due again")
+
+
+def _row(schedule: "Schedule") -> Row:
+    paused_with = " (user paused)" if schedule.enabled and not schedule.active else ""
+    status = "active" if schedule.active else f"paused{paused_with}"
+    return {
+        "user": schedule.user_id or "operator",
+        "kind": schedule.kind,
+        "name": schedule.name,
+        "expression": schedule.expression,
+        "timezone": schedule.timezone,
+        "status": f"cannot be read: {schedule.problem}" if schedule.problem else status,
+        "next": schedule.next_due_at if schedule.active else None,
+    }
+
+
+def _instant(given: str | None, timezone: str) -> datetime:
+    from gda.schedule import resolve
+
+    if given is None:
+        return datetime.now(UTC)
+    try:
+        moment = datetime.fromisoformat(given)
+    except ValueError:
+        raise UsageError(f"--after {given!r} is no date and time; write it as 2026-03-07T00:00") from None
+    if moment.tzinfo is not None:
+        return moment
+    return resolve(moment, timezone).instant
+
+
+def _require_count(n: int) -> None:
+    if not 1 <= n <= MOST_SHOWN:
+        raise UsageError(f"-n {n}: show from 1 to {MOST_SHOWN}")
