@@ -77,7 +77,7 @@ async def send_new(tools: DigestTools, job: Job, errand: Errand, gmail: Gmail) -
         gmail,
         errand.cursor,
         due_at=occurrence.due_at,
-        now=await tools.store.ledger.now(),
+        now=errand.now,
         sender=tools.sender_address,
         settings=tools.settings,
     )
@@ -97,9 +97,8 @@ async def resume(tools: DigestTools, job: Job, errand: Errand, effect: Effect, g
         if await gmail.find_sent(effect.reference, job.occurrence.id, effect.intent_at):
             return await confirm(tools, job, found, "found in the mailbox")
         settled_at = effect.intent_at + timedelta(seconds=tools.settings.mail_settling_seconds)
-        now = await tools.store.ledger.now()
-        if now < settled_at:
-            return Snooze(min(settled_at, now + IN_DOUBT_RECHECK), "in doubt: the mail may still appear in the mailbox")
+        if errand.now < settled_at:
+            return Snooze(min(settled_at, errand.now + IN_DOUBT_RECHECK), "in doubt: the mail may still appear")
     messages = await read_messages(gmail, found.window.message_ids)
     return await send(tools, job, errand, gmail, found, messages)
 

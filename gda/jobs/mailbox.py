@@ -1,6 +1,6 @@
 """A user's mailbox for one attempt: an access token that is fresh enough, renewed at most once more when refused."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import httpx
 from pydantic import SecretStr
@@ -45,18 +45,16 @@ class Mailboxes:
             raise NeedsConsent(
                 f"user {errand.user.id} has not granted access to Google: run `gda connect {errand.user.id}`"
             )
-        token = await self._access_token(credential)
+        token = await self._access_token(credential, errand.now)
 
         async def renew() -> SecretStr:
             return await self._renew(credential)
 
         return Gmail(self._http, self._settings, token, renew=renew)
 
-    async def _access_token(self, credential: Credential) -> SecretStr:
-        if credential.access_token and credential.expires_at:
-            now = await self._store.ledger.now()
-            if credential.expires_at - now > FRESH_ENOUGH:
-                return SecretStr(self._vault.open(credential.user_id, credential.access_token))
+    async def _access_token(self, credential: Credential, now: datetime) -> SecretStr:
+        if credential.access_token and credential.expires_at and credential.expires_at - now > FRESH_ENOUGH:
+            return SecretStr(self._vault.open(credential.user_id, credential.access_token))
         return await self._renew(credential)
 
     async def _renew(self, credential: Credential) -> SecretStr:

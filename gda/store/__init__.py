@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from gda.settings import Settings
 from gda.store.database import Clock, Database, DatabaseClock, open_database
 from gda.store.effects import Confirmation, Effects, Errand, Intent
+from gda.store.group_commit import GroupCommit
 from gda.store.hand import ByHand, Target
 from gda.store.history import History, Story
 from gda.store.ledger import Ledger, Worker
@@ -71,13 +72,15 @@ class Store:
 
 def make_store(database: Database, settings: Settings) -> Store:
     """Put the parts together over one database; connects on first use."""
+    writes = GroupCommit(database.write, database.clock)
+    reads = GroupCommit(database.read, database.clock)
     return Store(
         database=database,
         users=Users(database),
         credentials=Credentials(database),
         schedules=Schedules(database, Defaults(settings.timeout_seconds, settings.retry_attempts)),
-        ledger=Ledger(database, settings),
-        effects=Effects(database),
+        ledger=Ledger(database, settings, writes=writes, reads=reads),
+        effects=Effects(writes=writes, reads=reads),
         history=History(database),
     )
 

@@ -14,7 +14,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from gda.errors import GdaError
 from gda.lifecycle import Claim
 from gda.store.claims import holders, lost
-from gda.store.database import Database
 from gda.store.group_commit import GroupCommit
 from gda.store.records import Credential, Effect, MailCursor, User
 from gda.store.tables import credentials, effects, mail_cursors, schedules, users
@@ -25,8 +24,9 @@ SEND = "send"
 
 @dataclass(frozen=True, slots=True)
 class Errand:
-    """All that a digest needs to know before it begins, read at once."""
+    """All that a digest needs to know before it begins, read at ``now`` (aware, by the store's clock)."""
 
+    now: datetime
     user: User
     credential: Credential | None
     cursor: MailCursor | None
@@ -58,77 +58,80 @@ class Confirmation:
 class Effects:
     """The effect journal of one database."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self._read = GroupCommit(self._read_all)
-        self._intend = GroupCommit(self._intend_all)
-        self._confirm = GroupCommit(self._confirm_all)
-        self._advance = GroupCommit(self._advance_all)
+    def __init__(self, *, writes: GroupCommit, reads: GroupCommit) -> None:
+        self._write = writes
+        self._read = reads
 
     async def errand(self, claim: Claim) -> Errand:
         """Read user, credential, cursor and journal of a claimed occurrence. Raises GdaError when the user is gone."""
-        return await self._read(claim)
+        return await self._read(_errands, claim)
 
     async def intend(self, intent: Intent) -> Effect:
         """Write an intent, or renew its ``busy`` time when this occurrence has one already. Raises ClaimLost."""
-        return await self._intend(intent)
+        return await self._write(_intend, intent)
 
     async def refuse(self, claim: Claim) -> None:
         """Write that the send is known not to have happened, so that nobody needs to ask before the next try."""
-        async with self._database.write() as connection:
-            if (claim.occurrence.id, claim.fence) in await holders(connection, [claim]):
-                await connection.execute(_REFUSE, {"b_id": claim.occurrence.id, "b_fence": claim.fence})
+        await self._write(_refuse, claim)
 
     async def confirm(self, confirmation: Confirmation) -> None:
         """Write that the send happened and move the cursor, in one transaction. Raises ClaimLost."""
-        await self._confirm(confirmation)
+        await self._write(_confirm, confirmation)
 
     async def advance(self, claim: Claim, cursor: MailCursor) -> None:
         """Move the cursor of a digest that found nothing to send. Raises ClaimLost."""
-        await self._advance(Confirmation(claim, "", cursor))
+        await self._write(_advance, Confirmation(claim, "", cursor))
 
-    async def _read_all(self, claims: Sequence[Claim]) -> list[Errand | Exception]:
-        async with self._database.read() as connection:
-            people = await _by_key(connection, users, users.c.id, [c.occurrence.user_id for c in claims])
-            tokens = await _by_key(connection, credentials, credentials.c.user_id, list(people))
-            cursors = await _by_key(
-                connection, mail_cursors, mail_cursors.c.schedule_id, [c.occurrence.schedule_id for c in claims]
-            )
-            journal = await _by_key(connection, effects, effects.c.occurrence_id, [c.occurrence.id for c in claims])
-        return [_errand(claim, people, tokens, cursors, journal) for claim in claims]
 
-    async def _intend_all(self, intents: Sequence[Intent]) -> list[Effect | Exception]:
-        async with self._database.write() as connection:
-            now = await self._database.clock.now(connection)
-            mine = await holders(connection, [intent.claim for intent in intents])
-            kept = [intent for intent in intents if (intent.claim.occurrence.id, intent.claim.fence) in mine]
-            known = await _by_key(connection, effects, effects.c.occurrence_id, [i.claim.occurrence.id for i in kept])
-            rows = [_effect_row(intent, now) for intent in kept if intent.claim.occurrence.id not in known]
-            again = [intent for intent in kept if intent.claim.occurrence.id in known]
-            if rows:
-                await connection.execute(insert(effects), rows)
-            if again:
-                await connection.execute(_REOPEN, [_reopen_values(intent, now) for intent in again])
-            journal = await _by_key(connection, effects, effects.c.occurrence_id, [i.claim.occurrence.id for i in kept])
-        return [
-            _effect(journal[intent.claim.occurrence.id]) if intent in kept else lost(intent.claim) for intent in intents
-        ]
+async def _errands(connection: AsyncConnection, claims: Sequence[Claim], now: datetime) -> list[Errand | Exception]:
+    people = await _by_key(connection, users, users.c.id, [c.occurrence.user_id for c in claims])
+    tokens = await _by_key(connection, credentials, credentials.c.user_id, list(people))
+    cursors = await _by_key(
+        connection, mail_cursors, mail_cursors.c.schedule_id, [c.occurrence.schedule_id for c in claims]
+    )
+    journal = await _by_key(connection, effects, effects.c.occurrence_id, [c.occurrence.id for c in claims])
+    return [_errand(claim, now, people, tokens, cursors, journal) for claim in claims]
 
-    async def _confirm_all(self, items: Sequence[Confirmation]) -> list[Exception | None]:
-        return await self._write_cursors(items, confirm=True)
 
-    async def _advance_all(self, items: Sequence[Confirmation]) -> list[Exception | None]:
-        return await self._write_cursors(items, confirm=False)
+async def _intend(connection: AsyncConnection, intents: Sequence[Intent], now: datetime) -> list[Effect | Exception]:
+    mine = await holders(connection, [intent.claim for intent in intents])
+    kept = [intent for intent in intents if (intent.claim.occurrence.id, intent.claim.fence) in mine]
+    ids = [intent.claim.occurrence.id for intent in kept]
+    known = await _by_key(connection, effects, effects.c.occurrence_id, ids)
+    rows = [_effect_row(intent, now) for intent in kept if intent.claim.occurrence.id not in known]
+    again = [intent for intent in kept if intent.claim.occurrence.id in known]
+    if rows:
+        await connection.execute(insert(effects), rows)
+    if again:
+        await connection.execute(_REOPEN, [_reopen_values(intent, now) for intent in again])
+    journal = await _by_key(connection, effects, effects.c.occurrence_id, ids)
+    return [
+        _effect(journal[intent.claim.occurrence.id]) if intent.claim.occurrence.id in journal else lost(intent.claim)
+        for intent in intents
+    ]
 
-    async def _write_cursors(self, items: Sequence[Confirmation], *, confirm: bool) -> list[Exception | None]:
-        async with self._database.write() as connection:
-            now = await self._database.clock.now(connection)
-            mine = await holders(connection, [item.claim for item in items])
-            kept = [item for item in items if (item.claim.occurrence.id, item.claim.fence) in mine]
-            if confirm and kept:
-                await connection.execute(_CONFIRM, [_confirm_values(item, now) for item in kept])
-            await _move_cursors(connection, kept)
-        return [None if (i.claim.occurrence.id, i.claim.fence) in mine else lost(i.claim) for i in items]
+
+async def _refuse(connection: AsyncConnection, claims: Sequence[Claim], now: datetime) -> list[Exception | None]:
+    mine = await holders(connection, claims)
+    kept = [claim for claim in claims if (claim.occurrence.id, claim.fence) in mine]
+    if kept:
+        await connection.execute(_REFUSE, [{"b_id": c.occurrence.id, "b_fence": c.fence} for c in kept])
+    return [None for _ in claims]
+
+
+async def _confirm(connection: AsyncConnection, items: Sequence[Confirmation], now: datetime) -> list[Exception | None]:
+    mine = await holders(connection, [item.claim for item in items])
+    kept = [item for item in items if (item.claim.occurrence.id, item.claim.fence) in mine]
+    if kept:
+        await connection.execute(_CONFIRM, [_confirm_values(item, now) for item in kept])
+    await _move_cursors(connection, kept)
+    return [None if (i.claim.occurrence.id, i.claim.fence) in mine else lost(i.claim) for i in items]
+
+
+async def _advance(connection: AsyncConnection, items: Sequence[Confirmation], now: datetime) -> list[Exception | None]:
+    mine = await holders(connection, [item.claim for item in items])
+    await _move_cursors(connection, [i for i in items if (i.claim.occurrence.id, i.claim.fence) in mine])
+    return [None if (i.claim.occurrence.id, i.claim.fence) in mine else lost(i.claim) for i in items]
 
 
 async def _move_cursors(connection: AsyncConnection, items: Sequence[Confirmation]) -> None:
@@ -153,7 +156,12 @@ async def _by_key(connection: AsyncConnection, table: Any, column: Any, keys: Se
 
 
 def _errand(
-    claim: Claim, people: dict[str, Any], tokens: dict[str, Any], cursors: dict[str, Any], journal: dict[str, Any]
+    claim: Claim,
+    now: datetime,
+    people: dict[str, Any],
+    tokens: dict[str, Any],
+    cursors: dict[str, Any],
+    journal: dict[str, Any],
 ) -> Errand | Exception:
     occurrence = claim.occurrence
     person = people.get(occurrence.user_id or "")
@@ -163,6 +171,7 @@ def _errand(
     cursor = cursors.get(occurrence.schedule_id or "")
     effect = journal.get(occurrence.id)
     return Errand(
+        now=now,
         user=User(**{f.name: getattr(person, f.name) for f in fields(User)}),
         credential=Credential(**{f.name: getattr(token, f.name) for f in fields(Credential)}) if token else None,
         cursor=MailCursor(cursor.up_to, tuple(cursor.recent_ids)) if cursor else None,

@@ -1,63 +1,91 @@
 """Many single calls, few transactions: calls made while a transaction is under way share the next one.
 
 An occurrence asks for its own small write and waits until that is durable, as if it were alone; under load one commit
-carries the writes of all occurrences that are waiting. Nothing is delayed on purpose: a lone call is written at once.
+carries the writes of all occurrences that are waiting, whatever their verbs. Nothing is delayed on purpose: a lone call
+is written at once.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Generic, TypeVar
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeVar
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gda.store.database import Clock
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
+Verb = Callable[[AsyncConnection, Sequence[Item], datetime], Awaitable[Sequence[Answer | Exception]]]
+"""Does many items' work in the caller's transaction, at the database's instant.
 
-class GroupCommit(Generic[Item, Answer]):
-    """Turns a batched verb into one that is called item by item.
+Returns an answer per item, in order; an answer that is an exception is raised to that item's caller alone.
+"""
+
+MOST_ITEMS = 256
+
+
+@dataclass(slots=True)
+class _Call:
+    verb: Verb[Any, Any]
+    item: Any
+    answer: "asyncio.Future[Any]"
+
+
+class GroupCommit:
+    """Runs batched verbs that are called item by item.
 
     Args:
-        write: writes a batch in one transaction and returns an answer per item, in order; an answer that is an
-            exception is raised to that item's caller alone, an exception raised by ``write`` to every caller.
-        limit: most items in one transaction.
+        transaction: opens the transaction that a group shares.
+        clock: read once in each transaction.
     """
 
-    def __init__(
-        self, write: Callable[[Sequence[Item]], Awaitable[Sequence[Answer | Exception]]], limit: int = 256
-    ) -> None:
-        self._write = write
-        self._limit = limit
-        self._waiting: list[tuple[Item, asyncio.Future[Answer]]] = []
-        self._writer: asyncio.Task[None] | None = None
+    def __init__(self, transaction: Callable[[], AbstractAsyncContextManager[AsyncConnection]], clock: Clock) -> None:
+        self._transaction = transaction
+        self._clock = clock
+        self._waiting: list[_Call] = []
+        self._worker: asyncio.Task[None] | None = None
 
-    async def __call__(self, item: Item) -> Answer:
-        """Write ``item`` and return its answer once it is durable."""
-        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._waiting.append((item, answer))
-        if self._writer is None:
-            self._writer = asyncio.create_task(self._write_all())
-        # A cancelled caller must not cancel the write its neighbours wait for.
-        return await answer
+    async def __call__(self, verb: Verb[Item, Answer], item: Item) -> Answer:
+        """Do ``verb`` for ``item`` and return its answer once the transaction has ended.
 
-    async def _write_all(self) -> None:
+        Raises:
+            Exception: what the verb answered for this item, or what broke the whole transaction.
+        """
+        call = _Call(verb, item, asyncio.get_running_loop().create_future())
+        self._waiting.append(call)
+        if self._worker is None:
+            self._worker = asyncio.create_task(self._work())
+        # A cancelled caller leaves its work in the group: its neighbours wait for the same transaction.
+        answer: Answer = await call.answer
+        return answer
+
+    async def _work(self) -> None:
         try:
             while self._waiting:
-                batch, self._waiting = self._waiting[: self._limit], self._waiting[self._limit :]
-                await self._write_batch(batch)
+                group, self._waiting = self._waiting[:MOST_ITEMS], self._waiting[MOST_ITEMS:]
+                await self._run(group)
         finally:
-            self._writer = None
+            self._worker = None
 
-    async def _write_batch(self, batch: list[tuple[Item, asyncio.Future[Answer]]]) -> None:
+    async def _run(self, group: list[_Call]) -> None:
+        answers: list[tuple[_Call, Any]] = []
         try:
-            answers = await self._write([item for item, _ in batch])
+            async with self._transaction() as connection:
+                now = await self._clock.now(connection)
+                for verb in dict.fromkeys(call.verb for call in group):
+                    calls = [call for call in group if call.verb is verb]
+                    answers += zip(calls, await verb(connection, [call.item for call in calls], now), strict=True)
         except Exception as error:
-            for _, future in batch:
-                _give(future, error)
-            return
-        for (_, future), answer in zip(batch, answers, strict=True):
-            _give(future, answer)
+            answers = [(call, error) for call in group]
+        for call, answer in answers:
+            _give(call.answer, answer)
 
 
-def _give(future: "asyncio.Future[Answer]", answer: Answer | Exception) -> None:
+def _give(future: "asyncio.Future[Any]", answer: Any) -> None:
     if future.cancelled():
         return
     if isinstance(answer, Exception):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gda.errors import UnknownOccurrence
 from gda.lifecycle import Claim, Occurrence, Settlement
@@ -33,19 +34,17 @@ class Worker:
 class Ledger:
     """The occurrences of one database."""
 
-    def __init__(self, database: Database, settings: Settings) -> None:
+    def __init__(self, database: Database, settings: Settings, *, writes: GroupCommit, reads: GroupCommit) -> None:
         self._database = database
         self._lease = settings.lease
         self._early = timedelta(seconds=settings.early_seconds)
         self._defaults = Defaults(settings.timeout_seconds, settings.retry_attempts)
-        self._start = GroupCommit(self._start_all)
-        self._settle = GroupCommit(self._settle_all)
-        self._check = GroupCommit(self._check_all)
+        self._write = writes
+        self._read = reads
 
     async def now(self) -> datetime:
         """The instant by the store's clock, aware UTC."""
-        async with self._database.read() as connection:
-            return await self._database.clock.now(connection)
+        return await self._read(_the_time, None)
 
     async def promise(self, scope: Scope, waker: Waker) -> Promised:
         """Insert the rows of all slots of ``scope`` that are due by now plus the early margin and have none."""
@@ -95,15 +94,15 @@ class Ledger:
 
     async def start(self, claim: Claim) -> int:
         """Write the attempt row; returns its number. Raises ClaimLost."""
-        return await self._start(claim)
+        return await self._write(claims.start, claim)
 
     async def settle(self, claim: Claim, number: int, settlement: Settlement) -> None:
         """Write how attempt ``number`` ended. Raises ClaimLost, and writes nothing, when it is held no more."""
-        await self._settle(Ending(claim, number, settlement))
+        await self._write(settlements.settle, Ending(claim, number, settlement))
 
     async def check(self, claim: Claim) -> None:
         """Make sure that the lease still stands, right before something irreversible. Raises ClaimLost."""
-        await self._check(claim)
+        await self._read(claims.still_mine, claim)
 
     async def renew(self, worker: Worker) -> int:
         """Prolong every lease of ``worker``; returns how many it holds."""
@@ -128,14 +127,6 @@ class Ledger:
             )
         return occurrence_from(row)
 
-    async def _start_all(self, items: Sequence[Claim]) -> list[int | Exception]:
-        async with self._database.write() as connection:
-            return await claims.start(connection, items, await self._database.clock.now(connection))
 
-    async def _settle_all(self, items: Sequence[Ending]) -> list[Exception | None]:
-        async with self._database.write() as connection:
-            return await settlements.settle(connection, items, await self._database.clock.now(connection))
-
-    async def _check_all(self, items: Sequence[Claim]) -> list[Exception | None]:
-        async with self._database.read() as connection:
-            return await claims.still_mine(connection, items, await self._database.clock.now(connection))
+async def _the_time(_: AsyncConnection, askers: Sequence[None], now: datetime) -> list[datetime | Exception]:
+    return [now for _ in askers]
