@@ -11,7 +11,9 @@ from typing import Any, cast
 from prefect import Task
 from prefect.client.schemas.objects import State
 from prefect.context import TaskRunContext
+from prefect.states import Failed
 
+from gda.errors import UsageError
 from gda.glue.runs import Request, flow_state, name_run, task_state, wake_up
 from gda.lifecycle import Claim, Status
 from gda.runner import Desk, attempt, wake
@@ -75,6 +77,8 @@ async def run_batch(desk: Desk, request: Request, task: OccurrenceTask) -> State
     token = _running.set(batch)
     try:
         report = await wake(desk, wake_up(request), batch.perform, announce=name_run)
+    except UsageError as error:
+        return Failed(name="Refused", message=str(error))
     finally:
         _running.reset(token)
     return flow_state(report)
