@@ -221,7 +221,8 @@ def _retry(
     burnt = occurrence.burnt + 1
     if burnt >= min(policy.attempts, occurrence.max_attempts):
         return _dead(DeadReason.ATTEMPTS, f"{reason} (attempt {burnt} of {policy.attempts})", failure)
-    if may_retry_here and (after is None or after <= policy.in_run_max_delay):
+    # A provider that names a time is waited for by the ledger, with the lease released.
+    if may_retry_here and after is None:
         return Settlement(Status.RUNNING, "failed", burns=True, reason=reason, failure=failure)
     ready_at = now + policy.wait(burnt, retry_after=after, chance=chance)
     if occurrence.expires_at is not None and ready_at >= occurrence.expires_at:

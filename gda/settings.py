@@ -51,7 +51,7 @@ class Settings(BaseSettings):
     )
     google_batch_size: int = Field(50, ge=1, le=100, description="Calls per batch request; Google advises at most 50.")
     google_timeout_seconds: float = Field(20, gt=0)
-    google_connections: int = Field(64, ge=1)
+    google_connections: int = Field(16, ge=1, description="HTTP connections per process; more cost CPU and rarely help.")
 
     smtp_host: str = "127.0.0.1"
     smtp_port: int = Field(587, ge=1, le=65535)
