@@ -1,0 +1,122 @@
+"""``gda plan`` and ``gda apply``: Prefect's deployments follow the schedules."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Literal
+
+from gda.cli.output import Flag, Json, show_json
+from gda.cli.run import FAILED, confirm, report_failure, say, settings, store
+from gda.cli.runs import prefect_client
+from gda.errors import Unavailable
+
+if TYPE_CHECKING:
+    from prefect.client.orchestration import PrefectClient
+
+    from deployments.apply import Applied
+    from deployments.plan import Plan
+    from gda.settings import Settings
+    from gda.store import Store
+
+CHANGES = 2
+
+
+async def plan(*, layout: Literal["user"] = "user", detailed_exitcode: Flag = False, json: Json = False) -> int:
+    """Show what `gda apply` would change in Prefect; nothing is written.
+
+    Args:
+        layout: How schedules become deployments: one per user and kind.
+        detailed_exitcode: Exit with 0 for no change, 2 for changes, 1 for any error.
+        json: Print JSON.
+    """
+    try:
+        async with store() as opened, prefect_client() as client:
+            found = await make_plan(opened, client, settings(), layout)
+    except Exception as error:
+        if not detailed_exitcode:
+            raise
+        report_failure(error)
+        return FAILED
+    if json:
+        show_json(found.to_json())
+    else:
+        print("\n".join(found.lines()))
+    return CHANGES if detailed_exitcode and found.changes else 0
+
+
+async def apply(
+    *, system: Flag = False, layout: Literal["user"] = "user", yes: Flag = False, json: Json = False
+) -> None:
+    """Bring Prefect's deployments in line with the schedules; what does not differ is not touched.
+
+    Args:
+        system: Make work pools, queues, blocks and the system jobs of prefect.yaml instead; needed once, first.
+        layout: How schedules become deployments: one per user and kind.
+        yes: Delete deployments of users who are gone without asking.
+        json: Print JSON.
+    """
+    given = settings()
+    if system:
+        async with prefect_client() as client:
+            done = await _apply_system(client, given)
+    else:
+        async with store(given) as opened, prefect_client() as client:
+            found = await make_plan(opened, client, given, layout)
+            await _require_pool(client, given)
+            if found.delete:
+                gone = ", ".join(one.spec.title for one in found.delete)
+                confirm(f"{len(found.delete)} deployments will be deleted: {gone}.", yes=yes)
+            done = await apply_plan(found, client)
+    if json:
+        show_json(done)
+    else:
+        print(f"{done.created} created, {done.updated} updated, {done.deleted} deleted, {done.unchanged} unchanged")
+
+
+async def make_plan(opened: "Store", client: "PrefectClient", given: "Settings", layout: str = "user") -> "Plan":
+    """Compare the schedules with what Prefect has. Raises Unavailable, UsageError."""
+    from deployments.apply import read_existing
+    from deployments.kinds import load_kinds
+    from deployments.plan import plan as compare
+    from deployments.spec import desired
+
+    schedules = await opened.schedules.all()
+    return compare(desired(schedules, load_kinds(), given, layout=layout), await read_existing(client))
+
+
+async def apply_plan(found: "Plan", client: "PrefectClient") -> "Applied":
+    """Carry out a plan, showing progress. Raises Unavailable."""
+    from deployments.apply import apply as carry_out
+
+    with _progress(found.changes) as advance:
+        return await carry_out(found, client, on_progress=advance)
+
+
+async def _apply_system(client: "PrefectClient", given: "Settings") -> "Applied":
+    from deployments.system import apply_system, find_file
+
+    return await apply_system(client, given, find_file(), on_progress=say)
+
+
+async def _require_pool(client: "PrefectClient", given: "Settings") -> None:
+    from prefect.exceptions import ObjectNotFound
+
+    try:
+        await client.read_work_pool(given.prefect_pool)
+    except ObjectNotFound:
+        raise Unavailable(
+            f"Prefect has no work pool {given.prefect_pool!r} yet: run `gda apply --system` first"
+        ) from None
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[Callable[[str], None]]:
+    if not (sys.stderr.isatty() and total):
+        yield say
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("deployments", total=total)
+        yield lambda _line: progress.advance(task)
