@@ -14,7 +14,7 @@ SETTINGS: Mapping[str, str] = {
     for name in (
         *("concurrency", "claim_size", "early_seconds", "lease_seconds", "lease_refresh_seconds"),
         *("timeout_seconds", "retry_attempts", "retry_delay_seconds", "retry_multiplier"),
-        *("retry_max_delay_seconds", "run_retries", "run_retry_max_delay_seconds"),
+        *("retry_max_delay_seconds", "run_retries"),
         *("digest_first_window_hours", "digest_overlap_minutes", "digest_max_messages"),
     )
 }
@@ -38,7 +38,6 @@ class RunOptions(Block):
     retry_multiplier: float = same("retry_multiplier")
     retry_max_delay_seconds: float = same("retry_max_delay_seconds")
     run_retries: int = same("run_retries")
-    run_retry_max_delay_seconds: float = same("run_retry_max_delay_seconds")
     digest_first_window_hours: int = same("digest_first_window_hours")
     digest_overlap_minutes: int = same("digest_overlap_minutes")
     digest_max_messages: int = same("digest_max_messages")

@@ -20,7 +20,6 @@ class RetryPolicy:
     multiplier: float = 2.0
     max_delay: timedelta = timedelta(hours=1)
     in_run_retries: int = 2
-    in_run_max_delay: timedelta = timedelta(seconds=30)
 
     @classmethod
     def from_settings(cls, settings: Settings) -> "RetryPolicy":
@@ -31,7 +30,6 @@ class RetryPolicy:
             multiplier=settings.retry_multiplier,
             max_delay=timedelta(seconds=settings.retry_max_delay_seconds),
             in_run_retries=settings.run_retries,
-            in_run_max_delay=timedelta(seconds=settings.run_retry_max_delay_seconds),
         )
 
     def bound(self, burnt: int) -> timedelta:

@@ -22,6 +22,7 @@ from gda.settings import Settings
 from gda.store import ByHand, Promised, Scope, Store, Target, Waker, Worker
 
 Announce = Callable[[str], Awaitable[None]]
+LOST = "taken over by another worker"
 Each = Callable[[Claim], Awaitable[Status | None]]
 
 
@@ -106,7 +107,7 @@ async def perform_all(desk: Desk, call: WakeUp, scope: Scope, each: Each, tally:
         async def lane(feed: Feed = feed) -> None:
             while (claim := await feed.next()) is not None:
                 status = await each(claim)
-                tally[status or "lost"] += 1
+                tally[status or LOST] += 1
 
         async with asyncio.TaskGroup() as lanes:
             for _ in range(desk.settings.concurrency):

@@ -41,7 +41,6 @@ class Settings(BaseSettings):
     retry_multiplier: float = Field(2, ge=1, description="Growth of the backoff per attempt.")
     retry_max_delay_seconds: float = Field(3600, gt=0, description="Cap of the backoff.")
     run_retries: int = Field(2, ge=0, le=2, description="Prefect task retries inside one flow run.")
-    run_retry_max_delay_seconds: float = Field(30, gt=0, le=30, description="Longest pause between those.")
 
     google_client_id: str = Field("", description="OAuth client of the installed app.")
     google_client_secret: SecretStr = Field(SecretStr(""), description="Its secret.")
