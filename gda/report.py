@@ -49,6 +49,8 @@ def already_settled(occurrence: Occurrence) -> str:
     match occurrence.status:
         case Status.DEAD:
             return f"{settled}; use replay to try it again"
+        case Status.RUNNING:
+            return f"{name} is being performed by another worker as occurrence {occurrence.id}; ask again later"
         case Status.HELD:
             return f"{name} is held by occurrence {occurrence.id} until its cause clears ({occurrence.reason})"
         case _:

@@ -77,6 +77,8 @@ async def wake(desk: Desk, call: WakeUp, each: Each, announce: Announce = nobody
             finally:
                 # Whatever still has this worker's name when it stops goes back unburnt.
                 await desk.store.ledger.hand_back(call.worker)
+    if targets and not tally and not told:
+        told = tuple([already_settled(await desk.store.ledger.get(target.occurrence.id)) for target in targets])
     return Report(dict(tally), promised, tuple(target.occurrence.id for target in targets), told)
 
 
