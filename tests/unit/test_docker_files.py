@@ -89,7 +89,7 @@ def test_the_migration_is_the_documented_sequence() -> None:
         "gda db upgrade",
         "gda apply --system",
         "prefect --no-prompt deploy --all",
-        "gda apply",
+        "gda apply --yes",
     ]
 
 
