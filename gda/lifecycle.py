@@ -95,11 +95,12 @@ class Occurrence:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """An occurrence taken by ``owner`` under ``fence`` until its lease expires."""
+    """An occurrence taken by ``owner`` (in Prefect's ``flow_run_id``) under ``fence`` until its lease expires."""
 
     occurrence: Occurrence
     owner: str
     fence: int
+    flow_run_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ or arguments over the environment. Secrets are ``SecretStr``: their text forms a
 from datetime import timedelta
 from pathlib import Path
 from typing import Literal, Self
-from urllib.parse import quote
 
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -50,7 +49,9 @@ class Settings(BaseSettings):
     )
     google_batch_size: int = Field(50, ge=1, le=100, description="Calls per batch request; Google advises at most 50.")
     google_timeout_seconds: float = Field(20, gt=0)
-    google_connections: int = Field(16, ge=1, description="HTTP connections per process; more cost CPU and rarely help.")
+    google_connections: int = Field(
+        16, ge=1, description="HTTP connections per process; more cost CPU and rarely help."
+    )
 
     smtp_host: str = "127.0.0.1"
     smtp_port: int = Field(587, ge=1, le=65535)
@@ -95,7 +96,7 @@ class Settings(BaseSettings):
         """The database's URL, absolute, so that it means the same in every working directory."""
         if self.database_url is not None:
             return self.database_url.get_secret_value()
-        return "sqlite+aiosqlite:///" + quote(str(self.home.resolve() / "gda.db"))
+        return f"sqlite+aiosqlite:///{self.home.resolve() / 'gda.db'}"
 
     @property
     def lease(self) -> timedelta:

@@ -73,6 +73,9 @@ async def trigger(
             _show_meaning(meant, as_json=json)
             return 0
         async with prefect_client() as client:
+            from gda.glue.runs import close_abandoned_runs
+
+            await close_abandoned_runs(opened, kind)
             run = await create_run(client, kind, owner.id, at=at, extra=extra)
             say(f"flow run {run.id} created")
             if wait:

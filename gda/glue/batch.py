@@ -14,7 +14,7 @@ from prefect.context import TaskRunContext
 from prefect.states import Failed
 
 from gda.errors import UsageError
-from gda.glue.runs import Request, flow_state, name_run, task_state, wake_up
+from gda.glue.runs import Request, close_abandoned_runs, flow_state, name_run, task_state, wake_up
 from gda.lifecycle import Claim, Status
 from gda.runner import Desk, attempt, wake
 
@@ -76,6 +76,7 @@ async def run_batch(desk: Desk, request: Request, task: OccurrenceTask) -> State
     batch = Batch(desk, task)
     token = _running.set(batch)
     try:
+        await close_abandoned_runs(desk.store, request.kind)
         report = await wake(desk, wake_up(request), batch.perform, announce=name_run)
     except UsageError as error:
         return Failed(name="Refused", message=str(error))

@@ -2,19 +2,21 @@
 
 import os
 import socket
+from contextlib import suppress
 from dataclasses import dataclass
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
 from prefect.context import FlowRunContext
+from prefect.exceptions import ObjectNotFound
 from prefect.runtime import flow_run
-from prefect.states import Completed, Failed
+from prefect.states import Completed, Crashed, Failed
 
 from gda.lifecycle import Settlement, Status
 from gda.report import Report
 from gda.runner import WakeUp
-from gda.store import ByHand, Scope, Waker, Worker
+from gda.store import ByHand, Scope, Store, Waker, Worker
 
 AGAIN = "Again"
 """Name of the state that asks Prefect to run the task once more inside this flow run."""
@@ -65,6 +67,22 @@ async def name_run(name: str) -> None:
     if context is not None and context.flow_run is not None:
         async with get_client() as client:
             await client.update_flow_run(context.flow_run.id, name=name)
+
+
+async def close_abandoned_runs(store: Store, kind: str) -> list[str]:
+    """Close Prefect's side of flow runs whose worker went away, and return their ids.
+
+    Prefect leaves such a run RUNNING for good, where it keeps a slot of its pool and of its deployment, so that the run
+    that would take over never starts. The ledger knows better: the run's leases have expired.
+    """
+    abandoned = await store.ledger.abandoned_runs(kind)
+    if abandoned:
+        async with get_client() as client:
+            for run_id in abandoned:
+                with suppress(ObjectNotFound):
+                    state: State[None] = Crashed(message="its worker went away: the leases it held have expired")
+                    await client.set_flow_run_state(UUID(run_id), state)
+    return abandoned
 
 
 def asks_again(_task: object, _run: object, state: State[object]) -> bool:

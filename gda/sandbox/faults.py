@@ -41,7 +41,7 @@ class Fault:
         times: how often before it stops; None: until cleared.
         probability: chance from 0 to 1 at each opportunity, drawn from ``seed``.
         status: ``server_error``: the HTTP status, 500 to 504.
-        after: ``server_error``: the request is carried out first, then the error is answered.
+        after: ``server_error``, ``smtp_slow``: the request is carried out first, then the error or the delay comes.
         retry_after: ``rate_limit``: seconds until the client may try again.
         seconds: ``slow``, ``smtp_slow``: the delay; ``index_delay``: how long new mail stays out of searches.
         bytes_per_second: ``slow``: the pace of the answer's body; 0: all at once.

@@ -23,16 +23,18 @@ class SinkHandler:
         """Accept one message; the reply is an SMTP line, empty when the connection was closed instead."""
         users = tuple(user.lower() for user in envelope.rcpt_tos)
         faults = self._sandbox.faults
+        slow = faults.take("smtp_slow", "smtp", *users) if faults else None
+        if slow and not slow.after:
+            await server.stay_silent(slow.seconds)
         if faults:
-            slow = faults.take("smtp_slow", "smtp", *users)
-            if slow:
-                await server.stay_silent(slow.seconds)
             refusal = faults.take("smtp_reject", "smtp", *users)
             if refusal:
                 return _refusal(refusal)
         record, _ = self._sandbox.accept(
             cast(bytes, envelope.content), sender=envelope.mail_from or "", recipients=users, channel="smtp"
         )
+        if slow and slow.after:
+            await server.stay_silent(slow.seconds)
         if faults and faults.take("accept_then_drop", "smtp", *users):
             server.hang_up()
             return ""

@@ -88,7 +88,21 @@ async def _take(
         )
         .returning(*OCCURRENCE_COLUMNS)
     )
-    return [Claim(occurrence_from(row), owner, row.fence) for row in rows]
+    return [Claim(occurrence_from(row), owner, row.fence, flow_run_id) for row in rows]
+
+
+async def abandoned_runs(connection: AsyncConnection, kind: str, now: datetime) -> list[str]:
+    """The Prefect flow runs that let a lease of ``kind`` expire: nobody is at work in them any more."""
+    query = select(occurrences.c.flow_run_id).distinct()
+    rows = await connection.execute(
+        query.where(
+            occurrences.c.kind == kind,
+            occurrences.c.status == Status.RUNNING,
+            occurrences.c.lease_expires_at <= now,
+            occurrences.c.flow_run_id.is_not(None),
+        )
+    )
+    return [row.flow_run_id for row in rows]
 
 
 async def holders(connection: AsyncConnection, claims: Sequence[Claim]) -> set[tuple[str, int]]:
@@ -137,6 +151,7 @@ async def start(connection: AsyncConnection, claims: Sequence[Claim], now: datet
                 "number": number,
                 "fence": item.fence,
                 "owner": item.owner,
+                "flow_run_id": item.flow_run_id,
                 "started_at": now,
             }
         )

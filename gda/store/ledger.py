@@ -110,6 +110,12 @@ class Ledger:
             now = await self._database.clock.now(connection)
             return await claims.renew(connection, worker.owner, now=now, lease=self._lease)
 
+    async def abandoned_runs(self, kind: str) -> list[str]:
+        """Prefect flow runs that hold occurrences of ``kind`` under an expired lease, by id."""
+        async with self._database.read() as connection:
+            now = await self._database.clock.now(connection)
+            return await claims.abandoned_runs(connection, kind, now)
+
     async def hand_back(self, worker: Worker) -> int:
         """Return everything that ``worker`` still holds, unburnt; returns how many."""
         async with self._database.write() as connection:

@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,7 +10,7 @@ from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gda.errors import AlreadyExists, UsageError
-from gda.schedule import first_after, parse
+from gda.schedule import Expression, first_after, parse
 from gda.store.database import Database
 from gda.store.promises import Defaults, Waker, promise_due
 from gda.store.records import Schedule, User
@@ -62,55 +62,31 @@ class Schedules:
             AlreadyExists: an equal schedule has another name (and ``force`` is off).
             UnknownUser: no such user.
         """
-        expression = parse(wish.expression)
         async with self._database.write() as connection:
             owner = await find_user(connection, wish.user_id) if wish.user_id else None
+            wish = replace(wish, user_id=owner.id if owner else None)
             timezone = wish.timezone or (owner.timezone if owner else "UTC")
+            expression = parse(wish.expression, timezone=timezone)
             if not force:
-                await _refuse_twin(connection, owner.id if owner else None, wish, str(expression))
+                await _refuse_twin(connection, wish, str(expression))
             now = await self._database.clock.now(connection)
-            old = await _find(connection, owner.id if owner else None, wish.kind, wish.name)
-            first = first_after(expression, timezone, now)
-            values = {
-                "expression": str(expression),
-                "timezone": wish.timezone,
-                "enabled": True,
-                "active_from": now,
-                "next_due_at": first.due_at if first else None,
-                "catch_up": wish.catch_up,
-                "catch_up_window_seconds": int(wish.catch_up_window.total_seconds()),
-                "spread_seconds": int(wish.spread.total_seconds()),
-                "settings": dict(wish.settings),
-                "problem": "",
-            }
+            old = await _find(connection, wish.user_id, wish.kind, wish.name)
+            values = _values(wish, expression, timezone, now)
             if old is None:
-                identity = schedule_id(owner.id if owner else None, wish.kind, wish.name)
-                identifiers = {
-                    "id": identity,
-                    "user_id": owner.id if owner else None,
-                    "kind": wish.kind,
-                    "name": wish.name,
-                }
-                await connection.execute(insert(schedules).values(**identifiers, **values, revision=1))
-                await _revise(connection, identity, 1, str(expression), timezone, now)
+                await _insert(connection, wish, values, timezone)
             elif (old.expression, old.timezone) == (str(expression), timezone) and old.enabled:
                 unchanged = {key: values[key] for key in values if key not in ("active_from", "next_due_at")}
                 await connection.execute(update(schedules).where(schedules.c.id == old.id).values(**unchanged))
             else:
                 await self._settle_debts(connection, old, now)
-                await connection.execute(
-                    update(schedules).where(schedules.c.id == old.id).values(**values, revision=old.revision + 1)
-                )
-                await _revise(connection, old.id, old.revision + 1, str(expression), timezone, now)
-            found = await _find(connection, owner.id if owner else None, wish.kind, wish.name)
-        assert found is not None
-        return found
+                await _edit(connection, old, values, timezone)
+            return await _require(connection, wish.user_id, wish.kind, wish.name)
 
     async def add_many(self, wishes: Sequence[Wish], zones: Mapping[str, str]) -> int:
         """Add new schedules in bulk; ``zones`` maps user ids to their timezones. Returns how many."""
         async with self._database.write() as connection:
             now = await self._database.clock.now(connection)
-            rows = [_bulk_row(wish, zones.get(wish.user_id or "", "UTC"), now) for wish in wishes]
+            rows = [_bulk_row(wish, wish.timezone or zones.get(wish.user_id or "", "UTC"), now) for wish in wishes]
             await connection.execute(insert(schedules), rows)
         return len(rows)
 
@@ -173,27 +149,55 @@ class Schedules:
         await promise_due(connection, scope, now=now, early=timedelta(0), waker=waker, defaults=self._defaults)
 
 
+def _values(wish: Wish, expression: Expression, timezone: str, now: datetime) -> dict[str, Any]:
+    first = first_after(expression, timezone, now)
+    return {
+        "expression": str(expression),
+        "timezone": wish.timezone,
+        "enabled": True,
+        "active_from": now,
+        "next_due_at": first.due_at if first else None,
+        "catch_up": wish.catch_up,
+        "catch_up_window_seconds": int(wish.catch_up_window.total_seconds()),
+        "spread_seconds": int(wish.spread.total_seconds()),
+        "settings": dict(wish.settings),
+        "problem": "",
+    }
+
+
+def _new_row(wish: Wish, values: dict[str, Any]) -> dict[str, Any]:
+    identity = schedule_id(wish.user_id, wish.kind, wish.name)
+    names = {"id": identity, "user_id": wish.user_id, "kind": wish.kind, "name": wish.name}
+    return {**names, **values, "revision": 1}
+
+
+async def _insert(connection: AsyncConnection, wish: Wish, values: dict[str, Any], timezone: str) -> None:
+    row = _new_row(wish, values)
+    await connection.execute(insert(schedules), row)
+    await _revise(connection, row["id"], 1, values, timezone)
+
+
+async def _edit(connection: AsyncConnection, old: Schedule, values: dict[str, Any], timezone: str) -> None:
+    revision = old.revision + 1
+    await connection.execute(update(schedules).where(schedules.c.id == old.id).values(**values, revision=revision))
+    await _revise(connection, old.id, revision, values, timezone)
+
+
 async def _revise(
-    connection: AsyncConnection, identity: str, revision: int, expression: str, timezone: str, now: datetime
+    connection: AsyncConnection, identity: str, revision: int, values: dict[str, Any], timezone: str
 ) -> None:
+    now = values["active_from"]
     previous = (schedule_revisions.c.schedule_id == identity, schedule_revisions.c.active_until.is_(None))
     await connection.execute(update(schedule_revisions).where(*previous).values(active_until=now))
-    row = {
-        "schedule_id": identity,
-        "revision": revision,
-        "expression": expression,
-        "timezone": timezone,
-        "active_from": now,
-    }
-    await connection.execute(insert(schedule_revisions), row)
+    row = {"schedule_id": identity, "revision": revision, "expression": values["expression"]}
+    await connection.execute(insert(schedule_revisions), {**row, "timezone": timezone, "active_from": now})
 
 
 async def _move(connection: AsyncConnection, old: Schedule, timezone: str, now: datetime) -> None:
     # One that cannot be read keeps its mark and is never due; it must not keep its owner from moving.
     first = None if old.problem else first_after(parse(old.expression), timezone, now)
-    values = {"active_from": now, "next_due_at": first.due_at if first else None, "revision": old.revision + 1}
-    await connection.execute(update(schedules).where(schedules.c.id == old.id).values(**values))
-    await _revise(connection, old.id, old.revision + 1, old.expression, timezone, now)
+    values = {"expression": old.expression, "active_from": now, "next_due_at": first.due_at if first else None}
+    await _edit(connection, old, values, timezone)
 
 
 async def _find(connection: AsyncConnection, user_id: str | None, kind: str, name: str) -> Schedule | None:
@@ -212,9 +216,9 @@ async def _require(connection: AsyncConnection, user_id: str | None, kind: str, 
     return found
 
 
-async def _refuse_twin(connection: AsyncConnection, user_id: str | None, wish: Wish, expression: str) -> None:
+async def _refuse_twin(connection: AsyncConnection, wish: Wish, expression: str) -> None:
     query = select(schedules.c.name).where(
-        schedules.c.user_id == user_id,
+        schedules.c.user_id == wish.user_id,
         schedules.c.kind == wish.kind,
         schedules.c.expression == expression,
         schedules.c.name != wish.name,
@@ -222,31 +226,13 @@ async def _refuse_twin(connection: AsyncConnection, user_id: str | None, wish: W
     twin = (await connection.execute(query)).scalars().first()
     if twin is not None:
         raise AlreadyExists(
-            f"{user_id} has {wish.kind} at {expression!r} already, named {twin!r}: a second one would deliver twice; "
-            f"change that one, or say --force"
+            f"{wish.user_id} has {wish.kind} at {expression!r} already, named {twin!r}: a second one would deliver "
+            f"twice; change that one, or say --force"
         )
 
 
-def _bulk_row(wish: Wish, owner_timezone: str, now: datetime) -> dict[str, Any]:
-    expression = parse(wish.expression)
-    first = first_after(expression, wish.timezone or owner_timezone, now)
-    return {
-        "id": schedule_id(wish.user_id, wish.kind, wish.name),
-        "user_id": wish.user_id,
-        "kind": wish.kind,
-        "name": wish.name,
-        "expression": str(expression),
-        "timezone": wish.timezone,
-        "enabled": True,
-        "revision": 1,
-        "active_from": now,
-        "next_due_at": first.due_at if first else None,
-        "catch_up": wish.catch_up,
-        "catch_up_window_seconds": int(wish.catch_up_window.total_seconds()),
-        "spread_seconds": int(wish.spread.total_seconds()),
-        "settings": dict(wish.settings),
-        "problem": "",
-    }
+def _bulk_row(wish: Wish, timezone: str, now: datetime) -> dict[str, Any]:
+    return _new_row(wish, _values(wish, parse(wish.expression, timezone=timezone), timezone, now))
 
 
 def _schedule(row: Any) -> Schedule:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from gda.glue.runs import close_abandoned_runs
 from gda.lifecycle import Status
 from tests.support.gate import a_gate
 from tests.support.prefect_server import PrefectServer, prefect_server_process, running_worker
@@ -38,10 +39,12 @@ async def killed_while(town: Town, folder: Path, user: str, reached) -> None:
 
 
 async def taken_over(town: Town, folder: Path, user: str) -> Status:
-    """Trigger again on a fresh worker until the occurrence is settled."""
+    """Trigger again, as ``gda trigger`` does, when the lease has expired, until the occurrence is settled."""
+    await eventually(lambda: town.store.ledger.abandoned_runs("digest"), "the lease expires")
     async with running_worker(town.server, "gda", home=folder / "second", name="second"):
 
         async def settled() -> bool:
+            await close_abandoned_runs(town.store, "digest")
             await town.ended(await town.triggered(user))
             return (await town.story(user)).occurrence.finished_at is not None
 
@@ -53,7 +56,7 @@ async def taken_over(town: Town, folder: Path, user: str) -> Status:
 async def test_killed_between_send_and_settle_the_next_worker_finds_the_mail(server, tmp_path, mail, hindered):
     user = f"sent-{int(hindered)}"
     async with a_town(server, tmp_path, user, mail=mail, **QUICK_LEASE) as town:
-        town.fault("smtp_slow", seconds=4)
+        town.fault("smtp_slow", seconds=5, after=True)
         if hindered:
             town.fault("index_delay", seconds=12)
             town.fault("rewrite_message_id")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Gate:
-    """``port`` leads to the target while the gate is open; ``waiting`` is set when somebody stands before a shut gate."""
+    """``port`` leads to the target while the gate is open; ``waiting`` tells that somebody stands before a shut one."""
 
     port: int = 0
     opened: asyncio.Event = field(default_factory=asyncio.Event)
