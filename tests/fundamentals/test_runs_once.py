@@ -1,5 +1,6 @@
 """A slot is promised once, performed once and settled once, whoever wakes GDA and however often."""
 
+import asyncio
 from datetime import timedelta
 
 from gda.lifecycle import Status
@@ -94,3 +95,25 @@ async def test_a_worker_that_went_away_is_taken_over_when_its_lease_expires(tmp_
     assert story.occurrence.status is Status.DONE
     assert [attempt.outcome for attempt in story.attempts] == ["lost", "done"]
     assert story.attempts[1].started_at - story.attempts[0].started_at >= timedelta(seconds=121)
+
+
+async def test_a_wake_up_that_comes_early_waits_for_its_slot(tmp_path):
+    clock, body = VirtualClock(MORNING), Recorder()
+    async with a_store(f"sqlite+aiosqlite:///{tmp_path}/gda.db", clock=clock) as store:
+        await a_user_with_digest(store, expression="daily 07:30")
+        clock.advance(minutes=89, seconds=59.5)
+        early = asyncio.create_task(woken(a_desk(store, body)))
+        await until(lambda: store.history.list())
+        before = list(body.seen)
+        clock.advance(seconds=1)
+        report = await early
+
+    assert before == []
+    assert report == "1 done"
+
+
+async def until(ask):
+    """Ask until the answer is true."""
+    async with asyncio.timeout(10):
+        while not await ask():
+            await asyncio.sleep(0.01)
