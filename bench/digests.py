@@ -241,7 +241,7 @@ async def run_plain(ring: Arena, runs: int) -> dict[str, Any]:
     before = cpu_seconds(ring.server_pid)
     started = time.monotonic()
     with Watch(ring.worker_pid) as watch:
-        made = await asyncio.gather(*(plain_run(ring, deployment_id, n) for n in range(runs)))
+        made = [await plain_run(ring, deployment_id, number) for number in range(runs)]
         await ended(ring.client, made)
         seconds = time.monotonic() - started
     return {
