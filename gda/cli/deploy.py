@@ -47,7 +47,7 @@ async def plan(*, layout: Literal["user"] = "user", detailed_exitcode: Flag = Fa
 async def apply(
     *, system: Flag = False, layout: Literal["user"] = "user", yes: Flag = False, json: Json = False
 ) -> None:
-    """Bring Prefect's deployments in line with the schedules; what does not differ is not touched.
+    """Bring Prefect's deployments in line with schedules and settings; what does not differ is not touched.
 
     Args:
         system: Make work pools, queues, blocks and the system jobs of prefect.yaml instead; needed once, first.
@@ -74,14 +74,19 @@ async def apply(
 
 
 async def make_plan(opened: "Store", client: "PrefectClient", given: "Settings", layout: str = "user") -> "Plan":
-    """Compare the schedules with what Prefect has. Raises Unavailable, UsageError."""
+    """Compare schedules and system jobs with what Prefect has. Raises Unavailable, UsageError.
+
+    The system jobs are compared too, because ``prefect deploy --all`` puts the crons and switches of prefect.yaml in
+    the place of the settings'.
+    """
     from deployments.apply import read_existing
     from deployments.kinds import load_kinds
     from deployments.plan import plan as compare
     from deployments.spec import desired
+    from deployments.system import find_file, read_system_specs
 
-    schedules = await opened.schedules.all()
-    return compare(desired(schedules, load_kinds(), given, layout=layout), await read_existing(client))
+    users = desired(await opened.schedules.all(), load_kinds(), given, layout=layout)
+    return compare([*users, *read_system_specs(find_file(), given)], await read_existing(client))
 
 
 async def apply_plan(found: "Plan", client: "PrefectClient") -> "Applied":

@@ -17,6 +17,8 @@ from gda.store.tables import credentials, users
 from gda.store.upserts import upsert
 
 USER_ID = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
+RESERVED_IDS = frozenset({"drain"})
+"""A user's deployment bears the user's id; these names belong to the system jobs of prefect.yaml."""
 EMAIL = re.compile(r"[^@\s\x00-\x1f<>\",;]+@[^@\s\x00-\x1f<>\",;]+")
 
 
@@ -49,6 +51,8 @@ class Users:
             raise UsageError(f"email {email!r}: an address looks like name@example.org")
         if user_id is not None and not USER_ID.fullmatch(user_id):
             raise UsageError(f"user id {user_id!r}: use lower-case letters, digits, '.', '_' and '-', at most 64")
+        if user_id in RESERVED_IDS:
+            raise UsageError(f"user id {user_id!r} is the name of a system job in Prefect: choose another, see --id")
         async with self._database.write() as connection:
             now = await self._database.clock.now(connection)
             chosen = user_id or await _free_id(connection, user_id_from(email))
@@ -123,7 +127,7 @@ async def _free_id(connection: AsyncConnection, wanted: str) -> str:
     taken = set(
         (await connection.execute(select(users.c.id).where(users.c.id.startswith(wanted, autoescape=True)))).scalars()
     )
-    if wanted not in taken:
+    if wanted not in taken and wanted not in RESERVED_IDS:
         return wanted
     return next(candidate for n in range(2, len(taken) + 3) if (candidate := f"{wanted}-{n}") not in taken)
 

@@ -10,8 +10,10 @@ from deployments.apply import read_existing
 from deployments.plan import plan
 from deployments.pools import ensure_pool, pool_specs
 from deployments.system import apply_system, read_system_specs
+from gda.cli.deploy import apply_plan, make_plan
 from gda.errors import Unavailable
 from gda.settings import Settings, load_settings
+from tests.builders import a_store, a_user_with_digest
 from tests.support.prefect_server import PrefectServer, running_prefect_server
 
 ROOT = Path(__file__).parents[2]
@@ -62,6 +64,25 @@ async def test_a_switch_laid_over_the_file_is_restored_after_prefect_deploy_and_
             await apply_system(client, settings, FILE)
             [drain] = await read_existing(client)
             assert [(one.cron, one.active) for one in drain.spec.schedules] == [(cron, active)]
+
+
+async def test_apply_restores_what_prefect_deploy_has_taken_from_the_system_jobs(
+    prefect_server: PrefectServer, tmp_path: Path
+) -> None:
+    off = Settings(digest_drain_enabled=False, digest_drain_cron="*/20 * * * *")
+    async with prefect_server.client() as client, a_store(f"sqlite+aiosqlite:///{tmp_path}/gda.db") as store:
+        await apply_system(client, off, FILE)
+        await a_user_with_digest(store)
+        found = await make_plan(store, client, off)
+        assert found.summary() == "1 to create, 0 to update, 0 to delete, 1 unchanged"
+        code, out = await deployed(prefect_server)
+        assert code == 0, out
+        found = await make_plan(store, client, off)
+        assert {change.field for change in found.update[0].changes} == {"schedules.default", "tags"}
+        await apply_plan(found, client)
+        [drain] = [one for one in await read_existing(client) if one.spec.title == "digest/drain"]
+        assert [(one.cron, one.active) for one in drain.spec.schedules] == [("*/20 * * * *", False)]
+        assert (await make_plan(store, client, off)).summary() == "0 to create, 0 to update, 0 to delete, 2 unchanged"
 
 
 async def test_pools_and_queues_stand_in_order_and_what_a_person_set_there_stays(

@@ -4,9 +4,12 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 
+from deployments.system import find_file
 from gda.lifecycle import Occurrence
 from gda.store import ByHand, Scope, Store, Waker
+from gda.store.users import RESERVED_IDS
 from tests.support.command import Gda, ledger, make_database
 
 
@@ -33,6 +36,15 @@ def test_an_unknown_timezone_is_refused_with_the_nearest_and_nobody_is_added(gda
     assert "'Europe/Berln'" in refusal
     assert "did you mean Europe/Berlin" in refusal
     assert json.loads(gda("user", "list", "--json").out) == []
+
+
+def test_nobody_gets_the_name_of_a_system_job(gda: Gda) -> None:
+    system = {entry["name"] for entry in yaml.safe_load(find_file().read_text())["deployments"]}
+    assert system == RESERVED_IDS
+    refused = gda("user", "add", "ada@example.org", "--timezone", "Europe/London", "--id", "drain").refusal
+    assert refused == "user id 'drain' is the name of a system job in Prefect: choose another, see --id"
+    add(gda, "drain@example.org")
+    assert json.loads(gda("user", "list", "--json").out)[0]["id"] == "drain-2"
 
 
 def test_a_list_in_a_pipe_is_aligned_text_without_colours(gda: Gda) -> None:
