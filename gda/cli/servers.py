@@ -19,6 +19,11 @@ Prefect's default of 15 s marks them while others start, in transactions that it
 one such refusal was seen to stop every write for 60 s, with Prefect 3.8.8.
 """
 
+# Prefect checks the timezone of every schedule it reads against a list of zones that it makes anew from all folders
+# searched. Without the system's there is the tzdata package alone: a server that read 120 deployments took 0.13 s of
+# CPU instead of 1.95 s.
+ONLY_PACKAGED_ZONES = {"PYTHONTZPATH": ""}
+
 
 def prefect_environment(home: Path, port: int) -> dict[str, str]:
     """The variables of a server of our own on ``port``, and of everything that talks to it.
@@ -39,7 +44,7 @@ def prefect_environment(home: Path, port: int) -> dict[str, str]:
 async def start_server(children: Children, env: Mapping[str, str], port: int, cwd: Path) -> None:
     """Start a Prefect server; :func:`server_answers` waits for it."""
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", LOOPBACK, "--port", str(port)]
-    await children.start("Prefect server", command, env, cwd)
+    await children.start("Prefect server", command, {**env, **ONLY_PACKAGED_ZONES}, cwd)
 
 
 async def start_worker(children: Children, env: Mapping[str, str], pool: str, limit: int, cwd: Path) -> None:
