@@ -115,17 +115,19 @@ def _sections(scored: list[_Scored], zone: ZoneInfo, now: datetime, budget: int,
 
 def _in_reading_order(members: list[_Scored]) -> list[_Scored]:
     """Best first, but threads of one sender next to each other, at the place of that sender's best."""
+    keyed = [
+        (_sender_key(thread[0]), (points, thread[0].received_at.timestamp()), thread) for points, thread in members
+    ]
     best: dict[str, tuple[int, float]] = {}
-    for points, thread in members:
-        sender = _sender_key(thread[0])
-        best[sender] = max(best.get(sender, (0, 0.0)), (points, thread[0].received_at.timestamp()))
+    for sender, rank, _ in keyed:
+        best[sender] = max(best.get(sender, (0, 0.0)), rank)
 
-    def place(member: _Scored) -> tuple[float | str, ...]:
-        points, thread = member
-        group, moment = best[_sender_key(thread[0])]
-        return (-group, -moment, _sender_key(thread[0]), -points, -thread[0].received_at.timestamp(), thread[0].id)
+    def place(member: tuple[str, tuple[int, float], list[Message]]) -> tuple[float | str, ...]:
+        sender, (points, moment), thread = member
+        group, latest = best[sender]
+        return (-group, -latest, sender, -points, -moment, thread[0].id)
 
-    return sorted(members, key=place)
+    return [(points, thread) for _, (points, _), thread in sorted(keyed, key=place)]
 
 
 def _sender_key(message: Message) -> str:
@@ -161,10 +163,11 @@ def _row(message: Message, zone: ZoneInfo, now: datetime) -> Row:
 
 def _when(local: datetime, now: datetime) -> str:
     days = (now.date() - local.date()).days
+    clock = f"{local.hour:02}:{local.minute:02}"
     if days <= 0:
-        return f"{local:%H:%M}"
+        return clock
     if days < 7:
-        return f"{_DAYS[local.weekday()][:3]} {local:%H:%M}"
+        return f"{_DAYS[local.weekday()][:3]} {clock}"
     return f"{local.day} {_MONTHS[local.month - 1][:3]}" + ("" if local.year == now.year else f" {local.year}")
 
 

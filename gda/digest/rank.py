@@ -6,7 +6,7 @@ from typing import Final
 
 from gda.mail import Message
 
-from .words import ASKS, URGENT
+from .words import ASKS, URGENT, holds_any
 
 # The weights are a judgement, ordered so that no amount of recency outweighs a person waiting for an answer. A personal
 # mail that answers or asks you alone reaches NEEDS_YOU; a newsletter never does.
@@ -22,22 +22,9 @@ PEOPLE_AT_MOST: Final = 12
 RECENT_AT_MOST: Final = 9
 NEEDS_YOU: Final = 60
 
-_READ = 1_500
-
-
-def is_urgent(text: str) -> bool:
-    """Whether the text uses a word of haste (English, German, French, Spanish, Italian, Czech, Russian, CJK)."""
-    low = text.lower().replace("\n", " ")
-    return any(word in low for word in URGENT)
-
-
-def asks_for_something(text: str) -> bool:
-    """Whether the text asks a question or asks somebody to act."""
-    low = text.lower()
-    if low.endswith("?") or "?\n" in low or " ?" in low or "? " in low:
-        return True
-    low = low.replace("\n", " ")
-    return any(word in low for word in ASKS)
+# What a mail wants of its reader stands at its start or its end, and reading all of a long one is what ranking costs.
+_OPENING = 400
+_CLOSING = 200
 
 
 def score(messages: Sequence[Message], *, email: str, since: datetime, until: datetime) -> int:
@@ -54,10 +41,26 @@ def score(messages: Sequence[Message], *, email: str, since: datetime, until: da
     points += ONLY_TO_YOU * any(message.to == {email.lower()} for message in people)
     labels = frozenset().union(*(message.labels for message in people))
     points += STARRED * ("STARRED" in labels) + MARKED_IMPORTANT * ("IMPORTANT" in labels)
-    heads = [f"{message.subject}\n{message.text[:_READ]}" for message in people[:5]]
-    points += IS_URGENT * any(map(is_urgent, heads)) + ASKS_YOU * any(map(asks_for_something, heads))
+    parts = [_telling_part(message) for message in people[:5]]
+    points += IS_URGENT * any(map(_is_urgent, parts)) + ASKS_YOU * any(map(_asks, parts))
     others = len({message.sender.email.lower() for message in people}) - 1
     return points + min(PER_PERSON * others, PEOPLE_AT_MOST)
+
+
+def _telling_part(message: Message) -> str:
+    """Subject, opening and closing as one line in lower case."""
+    text = message.text
+    if len(text) > _OPENING + _CLOSING:
+        text = f"{text[:_OPENING]}\n{text[-_CLOSING:]}"
+    return f"{message.subject}\n{text}".lower().replace("\n", " ")
+
+
+def _is_urgent(low: str) -> bool:
+    return holds_any(low, URGENT)
+
+
+def _asks(low: str) -> bool:
+    return low.endswith("?") or " ?" in low or "? " in low or holds_any(low, ASKS)
 
 
 def _recency(newest: datetime, since: datetime, until: datetime) -> int:

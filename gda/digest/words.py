@@ -1,5 +1,7 @@
 """Word lists for ranking and summaries, all in lower case; phrases are looked up as they stand, without boundaries."""
 
+from collections.abc import Iterable
+
 # Looking up thirty stems in lower-case text is many times faster than one expression of thirty branches.
 # fmt: off
 URGENT = (
@@ -36,3 +38,8 @@ COMMON = frozenset((
     "del", "como", "más", "het", "een", "van", "che", "per", "non", "sono",
 ))
 # fmt: on
+
+
+def holds_any(text: str, phrases: Iterable[str]) -> bool:
+    """Whether one of ``phrases`` stands in ``text``; a phrase in lower case needs a text in lower case."""
+    return any(map(text.__contains__, phrases))

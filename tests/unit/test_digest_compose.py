@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gda.digest import Digest, Recipient, Window, compose
-from gda.digest.rank import RECENT_AT_MOST, score
+from gda.digest.rank import ASKS_YOU, IS_URGENT, RECENT_AT_MOST, score
 from gda.digest.summary import summarise
 from gda.errors import UsageError
 from gda.mail import Address, Message
@@ -223,3 +223,29 @@ def test_what_is_no_window_is_refused(value: dict[str, object]) -> None:
 def test_a_window_without_a_timezone_is_refused() -> None:
     with pytest.raises(UsageError, match="timezone"):
         Window(SINCE.replace(tzinfo=None), UNTIL, ())
+
+
+def test_a_summary_does_not_end_in_the_half_sentence_where_reading_stopped() -> None:
+    whole = [f"On page {at} the lawyers want a signature from both of us." for at in (1, 2, 3, 4, 5)]
+    half = "Could you tell the lawyers about page, signature, both, want, " + "and so on, " * 200
+    assert "Could you" not in summarise([" ".join([*whole, half])])
+    assert "Could you" in summarise([" ".join([*whole, half[:60]])])
+
+
+def test_a_request_at_the_end_of_a_long_mail_is_seen() -> None:
+    story = "The garden is green again and the river is high. " * 100
+    points = [
+        score([message("m", text=text)], email=ADA.email, since=SINCE, until=UNTIL)
+        for text in (story, story + "Could you call me by tomorrow?")
+    ]
+    assert points[1] - points[0] == ASKS_YOU + IS_URGENT
+
+
+def test_a_line_with_a_noisy_word_but_no_noisy_phrase_is_kept() -> None:
+    assert summarise(["The browser is slow on the new screens in the hall."]).startswith("The browser")
+    assert summarise(["All the pictures stand in your browser, dear reader."]) == ""
+
+
+def test_a_summary_reads_on_where_a_long_link_comes_first() -> None:
+    text = f"View online: https://example.com/{'x' * 900}\nNew essays about maps and pencils.\n" + "More of it. " * 90
+    assert summarise([text]).startswith("New essays about maps and pencils.")
