@@ -4,7 +4,6 @@ Source of the rules: RFC 5321 sections 4.1.1.4 (DATA), 4.2.1 (reply codes) and 4
 """
 
 import asyncio
-import ipaddress
 import re
 import socket
 import ssl
@@ -17,6 +16,7 @@ from typing import Self
 import aiosmtplib
 
 from gda.errors import InDoubt, Permanent, ProviderError, Transient, UsageError
+from gda.loopback import is_loopback
 from gda.settings import Settings
 
 _NAMED = re.compile(r"[^<>]*<([^<>]+)>\s*")
@@ -45,7 +45,7 @@ class SmtpPool:
     """
 
     def __init__(self, settings: Settings) -> None:
-        if settings.smtp_security == "none" and settings.smtp_username and not _is_loopback(settings.smtp_host):
+        if settings.smtp_security == "none" and settings.smtp_username and not is_loopback(settings.smtp_host):
             raise UsageError(
                 f"GDA_SMTP_SECURITY=none would send the password to {settings.smtp_host} in clear text; "
                 "use starttls or tls, or a server on this machine"
@@ -128,7 +128,7 @@ class SmtpPool:
         if self._tls is None and settings.smtp_security != "none":
             self._tls = await asyncio.to_thread(ssl.create_default_context)
         if self._own_name is None:
-            self._own_name = "localhost" if _is_loopback(settings.smtp_host) else await asyncio.to_thread(_own_name)
+            self._own_name = "localhost" if is_loopback(settings.smtp_host) else await asyncio.to_thread(_own_name)
         connection = aiosmtplib.SMTP(
             hostname=settings.smtp_host,
             port=settings.smtp_port,
@@ -250,15 +250,6 @@ def _envelope(text: str, role: str) -> str:
             f"smtp: the {role}'s address is not one plain address (user@host, no control characters, at most 254 bytes)"
         )
     return address
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _own_name() -> str:

@@ -6,11 +6,10 @@ beyond this machine only when it asks for credentials.
 """
 
 import asyncio
-import ipaddress
-import socket
 from urllib.parse import urlsplit
 
 from gda.errors import Unavailable
+from gda.loopback import leads_to_loopback
 
 _REFUSED = (401, 403)
 
@@ -32,7 +31,7 @@ def require_private_api(url: str | None = None) -> None:
         Unavailable: the API is beyond loopback and no credentials for it are set.
     """
     url = url or api_url()
-    if url and not is_loopback(urlsplit(url).hostname or "") and not _has_credentials():
+    if url and not leads_to_loopback(urlsplit(url).hostname or "") and not _has_credentials():
         raise Unavailable(
             f"the Prefect API at {_shown(url)} is beyond this machine and used without authentication, so others could "
             "read what GDA gives it: set PREFECT_SERVER_API_AUTH_STRING on the server and PREFECT_API_AUTH_STRING here "
@@ -51,7 +50,7 @@ async def require_closed_api(timeout: float = 5) -> None:
     """
     url = api_url()
     await asyncio.to_thread(require_private_api, url)
-    if not url or await asyncio.to_thread(is_loopback, urlsplit(url).hostname or ""):
+    if not url or await asyncio.to_thread(leads_to_loopback, urlsplit(url).hostname or ""):
         return
     status = await _status_for_strangers(f"{url.rstrip('/')}/block_types/filter", timeout)
     if status not in _REFUSED:
@@ -89,27 +88,6 @@ async def reachable(timeout: float = 5) -> None:
             f"the Prefect API at {_shown(url)} cannot be reached ({shown}): start it with `gda up`, or set "
             "PREFECT_API_URL to where it runs"
         )
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address means this machine alone; a name counts when all its addresses do."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return _is_loopback_address(host)
-    except ValueError:
-        pass
-    try:
-        found = {str(info[4][0]) for info in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)}
-    except (OSError, UnicodeError):
-        return False
-    return bool(found) and all(_is_loopback_address(address) for address in found)
-
-
-def _is_loopback_address(text: str) -> bool:
-    address = ipaddress.ip_address(text.partition("%")[0])
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return (mapped or address).is_loopback
 
 
 def _has_credentials() -> bool:

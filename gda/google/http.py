@@ -1,7 +1,6 @@
 """One HTTP client per process, bounded in size, time and tries; every failure leaves it as one of GDA's errors."""
 
 import asyncio
-import ipaddress
 import ssl
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -18,6 +17,7 @@ import stamina
 from gda.errors import Permanent, ProviderError, Transient, UsageError
 from gda.google.answers import classify
 from gda.google.messages import Malformed
+from gda.loopback import is_loopback
 from gda.settings import Settings
 
 TRIES = 3
@@ -97,16 +97,6 @@ async def open_http(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
         headers={"User-Agent": "gda (gzip)", "Accept-Encoding": "identity" if local else "gzip"},
     ) as http:
         yield http
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether ``host`` is this machine by its spelling, without asking a name server."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _all_plain(urls: tuple[str, ...]) -> bool:

@@ -115,7 +115,7 @@ async def test_a_closed_server_beyond_loopback_gets_the_blocks_and_an_open_one_d
     prefect_server: PrefectServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Tests listen on loopback only, so here loopback counts as far away.
-    monkeypatch.setattr("gda.glue.api.is_loopback", lambda _: False)
+    monkeypatch.setattr("gda.glue.api.leads_to_loopback", lambda _: False)
     async with prefect_server.client() as client:
         with pytest.raises(Unavailable, match="used without authentication"):
             await apply_system(client, Settings(), FILE)

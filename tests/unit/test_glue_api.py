@@ -15,7 +15,8 @@ from prefect.settings import (
 )
 
 from gda.errors import Unavailable
-from gda.glue.api import api_url, is_loopback, reachable, require_closed_api, require_private_api
+from gda.glue.api import api_url, reachable, require_closed_api, require_private_api
+from gda.loopback import leads_to_loopback
 
 FAR = "http://192.0.2.7:4200/api"
 
@@ -43,12 +44,12 @@ async def answering(status: int) -> AsyncIterator[int]:
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.1", "::1", "localhost", "api.localhost", "::ffff:127.0.0.1"])
 def test_loopback_is_this_machine(host: str) -> None:
-    assert is_loopback(host)
+    assert leads_to_loopback(host)
 
 
 @pytest.mark.parametrize("host", ["192.168.0.4", "0.0.0.0", "::", "fe80::1", "169.254.1.1", "", "a..b"])
 def test_any_other_address_is_beyond_this_machine(host: str) -> None:
-    assert not is_loopback(host)
+    assert not leads_to_loopback(host)
 
 
 @pytest.mark.parametrize(
@@ -59,11 +60,11 @@ def test_a_name_counts_as_loopback_only_when_all_its_addresses_do(
     addresses: list[str], loopback: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", resolving(*addresses))
-    assert is_loopback("prefect.internal") is loopback
+    assert leads_to_loopback("prefect.internal") is loopback
 
 
 def test_a_name_that_does_not_resolve_is_beyond_this_machine() -> None:
-    assert not is_loopback("prefect.invalid")
+    assert not leads_to_loopback("prefect.invalid")
 
 
 def test_an_api_on_this_machine_needs_no_credentials() -> None:
@@ -100,7 +101,7 @@ def test_credentials_of_each_sort_open_the_way(credentials: dict[object, object]
 
 
 async def test_an_api_that_turns_strangers_away_may_have_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gda.glue.api.is_loopback", lambda _: False)
+    monkeypatch.setattr("gda.glue.api.leads_to_loopback", lambda _: False)
     async with answering(401) as port:
         with temporary_settings(
             {PREFECT_API_URL: f"http://127.0.0.1:{port}/api", PREFECT_API_AUTH_STRING: "gda:secret"}
@@ -111,7 +112,7 @@ async def test_an_api_that_turns_strangers_away_may_have_secrets(monkeypatch: py
 async def test_an_api_that_answers_strangers_gets_no_secrets_even_with_an_auth_string_set_here(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("gda.glue.api.is_loopback", lambda _: False)
+    monkeypatch.setattr("gda.glue.api.leads_to_loopback", lambda _: False)
     async with answering(200) as port:
         with (
             temporary_settings(
