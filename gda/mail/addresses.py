@@ -2,7 +2,7 @@
 
 import re
 from email import policy
-from email.utils import getaddresses
+from email.utils import parseaddr
 
 from .headers import decode_words, one_line
 from .message import Address
@@ -11,43 +11,43 @@ NAME_LIMIT = 200
 VALUE_LIMIT = 1_000  # The parsers below are quadratic in bad cases.
 EMAIL_LIMIT = 320  # 64 of the local part, the at sign, 255 of the domain: RFC 5321, 4.5.3.1.
 
-_ANGLED = re.compile(r'(?:"((?:[^"\\]|\\.)*+)"|([^"<>()@:;\\]*+))\s*<\s*([^<>\s@()",;]+@[^<>\s@()",;]+)\s*>')
-_BARE = re.compile(r"[^<>\s@()\",;:]+@[^<>\s@()\",;:]+")
 _ANY = re.compile(r"[^<>\s@()\",;:\[\]]+@[^<>\s@()\",;:\[\]]+")
 
 
 def parse_address(value: str) -> Address | None:
     """The first address of an unfolded From-like header, or None where it names nobody.
 
-    Two common shapes are read directly. Comments, groups and lists go through ``email.policy.default``, which knows the
-    whole of RFC 5322, and what that refuses is searched for anything like an address.
+    ``email.utils`` reads the common shape. Comments and groups go through ``email.policy.default``, which knows the
+    whole of RFC 5322 and takes ten times as long, and what both refuse is searched for anything like an address.
     """
     value = value[:VALUE_LIMIT]
-    if angled := _ANGLED.fullmatch(value):
-        quoted, plain, email = angled.groups()
-        return _address(re.sub(r"\\(.)", r"\1", quoted) if quoted is not None else plain, email)
-    if _BARE.fullmatch(value):
-        return _address("", value)
-    return (_structured(value) if "<" in value or "," in value else None) or _loose(value)
+    return _common(value) or _structured(value) or _loose(value)
 
 
 def addresses_in(value: str) -> frozenset[str]:
-    """Lower-case addresses anywhere in a To-like header."""
+    """Lower-case addresses anywhere in a To-like header; ``getaddresses`` takes 2.6 ms for 400 of them."""
     return frozenset(found.lower() for found in _ANY.findall(value)[:100]) if "@" in value else frozenset()
 
 
+def _common(value: str) -> Address | None:
+    name, email = parseaddr(value)
+    # It takes the at sign of "Mikel @ Lindsaar <test@lindsaar.net>" for the address's, and comments for the name:
+    # raw_email_with_at_display_name and rfc2822__example10 of the mail tests.
+    plain = value.endswith(f"<{email}>") and "(" not in value if "<" in value else value.startswith(email)
+    sure = plain and email.count("@") == 1
+    return _address(name, email) if sure and _ANY.fullmatch(email) else None
+
+
 def _structured(value: str) -> Address | None:
+    if not ("<" in value or "," in value):
+        return None
     try:
         first = policy.default.header_factory("from", value).addresses[0]
-        if first.username and first.domain:
-            return _address(first.display_name, f"{first.username}@{first.domain}")
     except Exception:  # The parser of the standard library breaks in many ways on broken mail.
-        pass
-    try:
-        name, email = getaddresses([value])[0]
-    except Exception:
         return None
-    return _address(name, email) if "@" in email else None
+    if not (first.username and first.domain):
+        return None
+    return _address(first.display_name, f"{first.username}@{first.domain}")
 
 
 def _loose(value: str) -> Address | None:

@@ -4,26 +4,29 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
 from .addresses import addresses_in, parse_address
-from .body import PART_FIELDS, Body, parameter, read_body
-from .headers import HEAD_LIMIT, decode_words, fields, one_line, split, unfold
+from .body import Body, charset_of, read_body
+from .headers import decode_words, fields, one_line, unfold
 from .message import NO_SENDER, NO_SUBJECT, Address, Message
+from .structure import Part, read_structure
 
 SUBJECT_LIMIT = 500
 
-_FIELDS = PART_FIELDS | {
-    b"from",
-    b"sender",
-    b"to",
-    b"subject",
-    b"date",
-    b"message-id",
-    b"in-reply-to",
-    b"list-id",
-    b"list-unsubscribe",
-    b"precedence",
-    b"auto-submitted",
-    b"x-gda-occurrence",
-}
+_FIELDS = frozenset(
+    {
+        "from",
+        "sender",
+        "to",
+        "subject",
+        "date",
+        "message-id",
+        "in-reply-to",
+        "list-id",
+        "list-unsubscribe",
+        "precedence",
+        "auto-submitted",
+        "x-gda-occurrence",
+    }
+)
 _EARLIEST = datetime(1980, 1, 1, tzinfo=UTC)
 
 
@@ -53,15 +56,14 @@ def parse_message(
 
 
 def _parse(raw: bytes, id: str, thread_id: str, received_at: datetime, labels: frozenset[str]) -> Message:
-    raw = _normal(raw)
-    head, start = split(raw)
-    found = fields(head, _FIELDS)
-    body = _body(raw, start if found else 0, found)
-    hint = parameter(unfold(found.get(b"content-type", b"")), "charset")
+    structure = read_structure(raw)
+    found = fields(structure.root, _FIELDS)
+    body = _body(structure.root)
+    hint = charset_of(structure.root)
     sender = _sender(found, hint)
-    subject = one_line(decode_words(unfold(found.get(b"subject", b""), hint)), SUBJECT_LIMIT)
-    sent_at, date_problem = _sent_at(found.get(b"date", b""), received_at)
-    problems = dict.fromkeys([*body.problems, *date_problem, *(["huge-headers"] if len(head) >= HEAD_LIMIT else [])])
+    subject = one_line(decode_words(unfold(found.get("subject", b""), hint)), SUBJECT_LIMIT)
+    sent_at, date_problem = _sent_at(found.get("date", b""), received_at)
+    problems = dict.fromkeys([*structure.problems, *body.problems, *date_problem])
     missing = [*([] if sender else ["sender"]), *([] if subject else ["subject"])]
     return Message(
         id=id,
@@ -74,29 +76,24 @@ def _parse(raw: bytes, id: str, thread_id: str, received_at: datetime, labels: f
         labels=labels,
         bulk=_is_bulk(found),
         attachments=tuple(body.attachments),
-        message_id=one_line(unfold(found.get(b"message-id", b"")), 998),
-        occurrence=one_line(unfold(found.get(b"x-gda-occurrence", b"")), 200),
+        message_id=one_line(unfold(found.get("message-id", b"")), 998),
+        occurrence=one_line(unfold(found.get("x-gda-occurrence", b"")), 200),
         problems=tuple(problems),
         placeholders=frozenset(missing),
-        to=addresses_in(unfold(found.get(b"to", b""))),
-        reply=b"in-reply-to" in found or subject[:3].lower() in ("re:", "aw:", "sv:"),
+        to=addresses_in(unfold(found.get("to", b""))),
+        reply="in-reply-to" in found or subject[:3].lower() in ("re:", "aw:", "sv:"),
     )
 
 
-def _normal(raw: bytes) -> bytes:
-    raw = raw.removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n")
-    return raw if b"\n" in raw or b"\r" not in raw else raw.replace(b"\r", b"\n")
-
-
-def _body(raw: bytes, start: int, found: dict[bytes, bytes]) -> Body:
+def _body(root: Part) -> Body:
     try:
-        return read_body(raw, start, found)
+        return read_body(root)
     except Exception:  # Sender and subject are still good; only the excerpt is lost.
         return Body(problems=["unreadable-body"])
 
 
-def _sender(found: dict[bytes, bytes], hint: str) -> Address | None:
-    for name in (b"from", b"sender"):
+def _sender(found: dict[str, bytes], hint: str) -> Address | None:
+    for name in ("from", "sender"):
         address = parse_address(unfold(found.get(name, b""), hint))
         if address is not None:
             return address
@@ -116,10 +113,10 @@ def _sent_at(value: bytes, received_at: datetime) -> tuple[datetime | None, list
     return None, ["bad-date"]
 
 
-def _is_bulk(found: dict[bytes, bytes]) -> bool:
-    if b"list-unsubscribe" in found or b"list-id" in found:
+def _is_bulk(found: dict[str, bytes]) -> bool:
+    if "list-unsubscribe" in found or "list-id" in found:
         return True
-    if found.get(b"precedence", b"").strip().lower() in (b"bulk", b"list", b"junk"):
+    if found.get("precedence", b"").strip().lower() in (b"bulk", b"list", b"junk"):
         return True
     # RFC 3834, section 5: anything but "no" was sent by a machine.
-    return found.get(b"auto-submitted", b"no").partition(b";")[0].strip().lower() not in (b"no", b"")
+    return found.get("auto-submitted", b"no").partition(b";")[0].strip().lower() not in (b"no", b"")

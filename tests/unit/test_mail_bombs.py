@@ -43,7 +43,14 @@ def many_parts(count: int) -> bytes:
 HTML = b"Content-Type: text/html\n\n"
 BOMBS = {
     "5,000 nested parts": nested(5_000),
+    "10,000 nested parts": nested(10_000),
+    "10,000 mails in mails": b"Content-Type: message/rfc822\n\n" * 10_000,
     "10,000 parts": many_parts(10_000),
+    "100,000 parameters": b"Content-Type: multipart/mixed" + b';a="' * 100_000 + b"\n\nz",
+    "an attachment's name of words without end": b"Content-Type: a/b; name=" + b"=?a?b?" * 50_000 + b"\n\nz",
+    "100,000 reports of delivery": b"Content-Type: message/delivery-status\n\n" + b"A: b\n\n" * 100_000,
+    "two million returns": b"\n" + b"\r" * 2_000_000,
+    "base64 without line ends": b"Content-Transfer-Encoding: base64\n\n" + b"A" * 5_000_000,
     "a million lines like a boundary": b"Content-Type: multipart/mixed; boundary=b\n\n" + b"--bb\n" * 1_000_000,
     "100,000 nested tags": HTML + b"<div>" * 100_000,
     "unclosed tags": HTML + b"<" * 200_000,
@@ -148,6 +155,21 @@ def test_a_real_mail_with_bytes_changed_makes_a_message(changes: list[tuple[int,
     holds(read(bytes(raw)))
 
 
+def test_large_attachments_hide_neither_the_text_nor_each_other() -> None:
+    made = EmailMessage(policy=policy.SMTP)
+    made.set_content("See both.")
+    for name in ("a.pdf", "b.pdf"):
+        made.add_attachment(b"%PDF" * 500_000, maintype="application", subtype="pdf", filename=name)
+    message = read(made.as_bytes())
+    assert (message.text, message.attachments, message.problems) == ("See both.", ("a.pdf", "b.pdf"), ("no-date",))
+
+
+def test_what_was_read_before_a_limit_stands() -> None:
+    message = read(b"Content-Type: multipart/mixed; boundary=a\n\n--a\n\nFirst.\n--a\n" + nested(100))
+    assert message.text == "First."
+
+
 def test_limits_that_were_reached_are_noted() -> None:
+    assert "huge-mail" in read(b"\n" + b"word " * 200_000).problems
     assert "nested-too-deep" in read(nested(100)).problems
     assert "too-many-parts" in read(many_parts(1_000)).problems

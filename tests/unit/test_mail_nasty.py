@@ -58,6 +58,7 @@ SUBJECTS = [
     (b"=?NONE?B?VEVTVA=?=", "TEST"),
     (b"=?gb2312?B?xOO6ww==?=", "你好"),
     (b"=?iso-8859-1*en?Q?na=EFve?=", "naïve"),
+    (rb"C:\users =?utf-8?q?=C3=A9?= \u0041", "C:\\users é \\u0041"),
     (b"=?utf-8?Z?what?=", "=?utf-8?Z?what?="),
     (b"=?utf-8?Q?unfinished", "=?utf-8?Q?unfinished"),
     ("Schöne Grüße".encode(), "Schöne Grüße"),
@@ -129,6 +130,11 @@ def test_a_broken_header_line_does_not_hide_the_subject_behind_it() -> None:
     assert (message.sender.email, message.subject, message.text) == ("ada@example.com", "Here", "Hi")
 
 
+def test_doubled_returns_do_not_end_the_head() -> None:
+    message = read(b"From: a@b.c\r\r\nSubject: one\r\r\n\r\r\ntext")
+    assert (message.subject, message.text) == ("one", "text")
+
+
 def test_the_first_of_two_subjects_counts_and_line_ends_may_be_old() -> None:
     assert read(b"From: a@b.c\rSubject: one\rSubject: two\r\rtext").subject == "one"
 
@@ -186,6 +192,8 @@ def test_html_becomes_visible_text(html: bytes, text: str) -> None:
     [
         (b"Content-Transfer-Encoding: base64", b"SGVsbG8g\nd29ybGQ=", "Hello world"),
         (b"Content-Transfer-Encoding: base64", b"SGVs!!bG8gd29ybGQ", "Hello world"),
+        (b"Content-Transfer-Encoding: base64", b"SGVsbG8gd29ybGQhI", "Hello world!"),
+        (b"Content-Transfer-Encoding: x-uuencode", b"See it.\nbegin 644 a.bin\n#86)C\n`\nend\n", "See it."),
         (b"Content-Transfer-Encoding: BASE64;", base64.b64encode("é".encode()), "é"),
         (b"Content-Transfer-Encoding: quoted-printable", b"a=20b=\r\nc=ZZ", "a bc=ZZ"),
         (b"Content-Transfer-Encoding: wild", b"as it is", "as it is"),
