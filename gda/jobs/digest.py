@@ -75,7 +75,8 @@ async def send_new(tools: DigestTools, job: Job, errand: Errand, gmail: Gmail) -
     occurrence = job.occurrence
     found, messages = await gather(
         gmail,
-        errand.cursor,
+        # An extra digest stands beside the schedule: it neither moves the cursor nor depends on what was delivered.
+        None if occurrence.extra else errand.cursor,
         due_at=occurrence.due_at,
         now=errand.now,
         sender=tools.sender_address,

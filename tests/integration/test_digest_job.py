@@ -75,6 +75,17 @@ async def test_an_extra_digest_leaves_the_scheduled_one_whole(tmp_path, mail):
     assert all(b"Subject number 2" in body(delivered) for delivered in mails)
 
 
+async def test_an_extra_digest_shows_the_last_day_even_right_after_the_scheduled_one(tmp_path, mail):
+    async with a_household(tmp_path, "ada", mail=mail) as house:
+        await house.asked("ada")
+        report = await house.asked("ada", extra="first")
+        scheduled, extra = sorted(house.accepted("ada"), key=lambda accepted: accepted.number)
+
+    assert str(report) == "1 done"
+    assert scheduled.occurrence != extra.occurrence
+    assert b"Subject number 2" in body(extra)
+
+
 async def test_an_empty_mailbox_day_is_skipped_with_its_reason_and_no_mail(tmp_path):
     (tmp_path / "empty").mkdir()
     async with a_household(tmp_path, "ada", mail=tmp_path / "empty") as house:
