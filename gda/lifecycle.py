@@ -220,8 +220,9 @@ def _retry(
     failure: Failure | None,
 ) -> Settlement:
     burnt = occurrence.burnt + 1
-    if burnt >= min(policy.attempts, occurrence.max_attempts):
-        return _dead(DeadReason.ATTEMPTS, f"{reason} (attempt {burnt} of {policy.attempts})", failure)
+    most = min(policy.attempts, occurrence.max_attempts)
+    if burnt >= most:
+        return _dead(DeadReason.ATTEMPTS, f"{reason} (attempt {burnt} of {most})", failure)
     # A provider that names a time is waited for by the ledger, with the lease released.
     if may_retry_here and after is None:
         return Settlement(Status.RUNNING, "failed", burns=True, reason=reason, failure=failure)

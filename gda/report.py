@@ -37,7 +37,7 @@ class Report:
 
 
 def already_settled(occurrence: Occurrence) -> str:
-    """Say why an occurrence that a person asked for is not performed again."""
+    """Say why an occurrence that a person asked for is not performed now."""
     name = f"slot {occurrence.slot}" if occurrence.slot else "this request"
     settled = (
         f"{name} was already settled by occurrence {occurrence.id}, woken by {occurrence.woken_by}: {occurrence.status}"
@@ -51,6 +51,9 @@ def already_settled(occurrence: Occurrence) -> str:
             return f"{settled}; use replay to try it again"
         case Status.RUNNING:
             return f"{name} is being performed by another worker as occurrence {occurrence.id}; ask again later"
+        case Status.SCHEDULED | Status.RETRYING:
+            why = f" ({occurrence.reason})" if occurrence.reason else ""
+            return f"{name} waits as occurrence {occurrence.id} for {occurrence.ready_at:%Y-%m-%dT%H:%M:%SZ}{why}"
         case Status.HELD:
             return f"{name} is held by occurrence {occurrence.id} until its cause clears ({occurrence.reason})"
         case _:

@@ -122,7 +122,14 @@ def load_settings(**overrides: object) -> Settings:
     try:
         return Settings(**{name: value for name, value in overrides.items() if value is not None})  # type: ignore[arg-type]
     except ValidationError as error:
-        faults = "; ".join(
-            f"GDA_{'_'.join(map(str, fault['loc'])).upper()}: {fault['msg']}" for fault in error.errors()
-        )
+        faults = "; ".join(_fault(fault["loc"], fault["msg"], fault["input"]) for fault in error.errors())
         raise UsageError(f"bad settings: {faults}") from None
+
+
+def _fault(where: tuple[int | str, ...], message: str, value: object) -> str:
+    reason = message.removeprefix("Value error, ")
+    if not where:  # A rule about several settings names them itself; its input is all of them, secrets included.
+        return reason
+    secret = "Secret" in str(Settings.model_fields[str(where[0])].annotation)
+    shown = "" if secret else f"={value!r}"
+    return f"GDA_{str(where[0]).upper()}{shown}: {reason}"

@@ -1,4 +1,4 @@
-"""The digest flow called as a Python function, beside a household: Prefect records it, the environment configures it."""
+"""The digest flow called as a Python function: Prefect records it, the environment tells it where everything is."""
 
 import gc
 import warnings
@@ -48,7 +48,7 @@ class Scene:
 
     async def ran(self, *, tasks: int = 1, **parameters: Any) -> Ran:
         """Call the flow, and wait until Prefect, which records task runs a little later, knows ``tasks`` endings."""
-        state: State[Any] = await deliver_digests(**parameters, return_state=True)  # type: ignore[call-overload]
+        state: State[Any] = await deliver_digests(**parameters, return_state=True)
         assert state.state_details.flow_run_id is not None
         run = await self.client.read_flow_run(state.state_details.flow_run_id)
         wanted = FlowRunFilter(id=FlowRunFilterId(any_=[run.id]))

@@ -57,7 +57,8 @@ class Town:
             run = await self.client.read_flow_run(run_id)
             return run if run.state and run.state.is_final() else None
 
-        return await eventually(final, f"flow run {run_id} ends")
+        run: FlowRun = await eventually(final, f"flow run {run_id} ends")
+        return run
 
     async def story(self, user: str) -> Story:
         """Everything about the user's one occurrence."""
