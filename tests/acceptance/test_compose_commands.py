@@ -21,7 +21,16 @@ from gda.settings import Settings
 from gda.store import Credential, open_store
 from gda.vault import Vault, new_key
 from tests.conftest import WITHOUT_POSTGRES
-from tests.support.compose import DOCKER, Compose, Machine, Ran, documented_commands, filled_in, search_path
+from tests.support.compose import (
+    DOCKER,
+    Compose,
+    Machine,
+    Ran,
+    copied_by_the_image,
+    documented_commands,
+    filled_in,
+    search_path,
+)
 from tests.support.postgres import Postgres, find_binaries, running_postgres
 from tests.support.prefect_server import free_port
 from tests.support.sandbox import RunningSandbox, running_sandbox
@@ -139,6 +148,18 @@ async def test_after_the_migration_the_settings_stand_over_the_literals_of_prefe
     assert "Deployment 'digest/drain' successfully created" in stack.migrated.out
     [drain] = (await asked(stack, "/deployments/filter", AUTH)).json()
     assert (drain["name"], drain["schedules"][0]["active"]) == ("drain", False)
+
+
+async def test_the_ledger_and_prefect_keep_their_state_in_postgresql(stack: Stack) -> None:
+    tables = ("-Atc", "SELECT relname FROM pg_stat_user_tables")
+    ledger = await stack.machine.run("database", *PSQL, "postgres", "--dbname", "gda", *tables)
+    prefects = await stack.machine.run("database", *PSQL, "postgres", "--dbname", "prefect", *tables)
+    assert {"gda_users", "gda_occurrences", "gda_effects"} <= set(ledger.out.split())
+    assert ("flow_run" in prefects.out.split()) is not bool(stack.machine.left_out)
+
+
+async def test_no_service_writes_into_the_images_working_directory_which_belongs_to_root(stack: Stack) -> None:
+    assert {path.name for path in stack.machine.app.iterdir()} == set(copied_by_the_image())
 
 
 async def test_the_worker_is_given_nothing_but_the_api(stack: Stack) -> None:
