@@ -17,7 +17,9 @@ def main() -> int:
     parser.add_argument("--users", type=int, default=5000, help="users in the batch")
     parser.add_argument("--plain", type=int, default=24, help="flow runs of plain Prefect")
     asked = parser.parse_args()
-    figures = asyncio.run(measure(users=asked.users, plain_runs=asked.plain, say=lambda text: print(text, file=sys.stderr)))
+    figures = asyncio.run(
+        measure(users=asked.users, plain_runs=asked.plain, say=lambda text: print(text, file=sys.stderr))
+    )
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "digests.json").write_text(json.dumps(figures.as_json(), indent=2) + "\n")
     show(figures)

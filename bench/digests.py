@@ -280,7 +280,9 @@ async def check(client: PrefectClient, run_id: Any, started: float) -> None:
 async def ended(client: PrefectClient, runs: Sequence[Any]) -> None:
     """Wait until all ``runs`` have ended, and refuse failures."""
     while True:
-        states = [run.state for run in await client.read_flow_runs(flow_run_filter=FlowRunFilter(id={"any_": list(runs)}))]
+        states = [
+            run.state for run in await client.read_flow_runs(flow_run_filter=FlowRunFilter(id={"any_": list(runs)}))
+        ]
         if all(state and state.is_final() for state in states):
             break
         await asyncio.sleep(0.5)

@@ -1,7 +1,7 @@
-"""The same digest on plain Prefect, as its documentation would have it: one deployment run per user, tasks with retries.
+"""The same digest on plain Prefect, as its documentation would have it: one run per user, tasks with retries.
 
-No ledger, no journal, no cursor: it reads the last 24 hours and sends. It shares GDA's Gmail client, parser, renderer and
-mail connection, so that the difference measured is the way of running it.
+No ledger, no journal, no cursor: it reads the last 24 hours and sends. It shares GDA's Gmail client, parser, renderer
+and mail connection, so that the difference measured is the way of running it.
 """
 
 from datetime import UTC, datetime, timedelta

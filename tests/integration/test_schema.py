@@ -37,7 +37,7 @@ async def test_down_to_nothing_leaves_no_table_behind(database_url):
 async def test_an_empty_database_is_refused_with_the_command_to_run(database_url):
     settings = Settings(database_url=database_url)
 
-    with pytest.raises(SchemaOutOfDate, match="empty.*run `gda db upgrade`"):
+    with pytest.raises(SchemaOutOfDate, match=r"empty.*run `gda db upgrade`"):
         async with open_store(settings):
             pass
 
