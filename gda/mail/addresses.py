@@ -2,6 +2,7 @@
 
 import re
 from email import policy
+from email.errors import InvalidHeaderDefect
 from email.utils import parseaddr
 
 from .headers import decode_words, one_line
@@ -11,6 +12,7 @@ NAME_LIMIT = 200
 VALUE_LIMIT = 1_000  # The parsers below are quadratic in bad cases.
 EMAIL_LIMIT = 320  # 64 of the local part, the at sign, 255 of the domain: RFC 5321, 4.5.3.1.
 
+_ANGLED = re.compile(r"<[^<>\s@()\",;:\[\]]+@[^<>\s@()\",;:\[\]]+>")
 _ANY = re.compile(r"[^<>\s@()\",;:\[\]]+@[^<>\s@()\",;:\[\]]+")
 
 
@@ -31,10 +33,9 @@ def addresses_in(value: str) -> frozenset[str]:
 
 def _common(value: str) -> Address | None:
     name, email = parseaddr(value)
-    # It takes the at sign of "Mikel @ Lindsaar <test@lindsaar.net>" for the address's, and comments for the name:
-    # raw_email_with_at_display_name and rfc2822__example10 of the mail tests.
-    plain = value.endswith(f"<{email}>") and "(" not in value if "<" in value else value.startswith(email)
-    sure = plain and email.count("@") == 1
+    # It takes a name with an at sign for the address, which is how senders pose as others, and comments for the name:
+    # "boss@example.com <a@b.c>" and rfc2822__example10 of the mail tests.
+    sure = value.endswith(f"<{email}>") and "(" not in value if "<" in value else value.startswith(email)
     return _address(name, email) if sure and _ANY.fullmatch(email) else None
 
 
@@ -42,19 +43,21 @@ def _structured(value: str) -> Address | None:
     if not ("<" in value or "," in value):
         return None
     try:
-        first = policy.default.header_factory("from", value).addresses[0]
+        header = policy.default.header_factory("from", value)
+        first = header.addresses[0]
     except Exception:  # The parser of the standard library breaks in many ways on broken mail.
         return None
-    if not (first.username and first.domain):
+    broken = any(isinstance(defect, InvalidHeaderDefect) for defect in header.defects)
+    if broken or not (first.username and first.domain):
         return None
     return _address(first.display_name, f"{first.username}@{first.domain}")
 
 
 def _loose(value: str) -> Address | None:
-    email = _ANY.search(value)
+    email = _ANGLED.search(value) or _ANY.search(value)
     rest = value if email is None else value[: email.start()] + " " + value[email.end() :]
     name = re.sub(r'[<>()"\s]+', " ", decode_words(rest)).strip(" ,;")
-    return _address(name, email[0] if email else "")
+    return _address(name, email[0].strip("<>") if email else "")
 
 
 def _address(name: str, email: str) -> Address | None:

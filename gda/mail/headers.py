@@ -43,8 +43,8 @@ def unfold(value: bytes, hint: str = "") -> str:
 def decode_words(text: str) -> str:
     """RFC 2047 encoded words in ``text`` decoded, also where the standard does not allow them.
 
-    Only the words go through the library: it writes the text between them with Unicode escapes, and a subject such as
-    ``C:\\users`` does not come back from those.
+    Only the words go through the library: in text between them it takes the UTF-8 of a letter such as Å for a line
+    end, and one word that cannot be read would leave all others undecoded.
     """
     return _WORDS.sub(_decoded_words, text) if "=?" in text else text
 

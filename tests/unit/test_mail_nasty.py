@@ -59,6 +59,10 @@ SUBJECTS = [
     (b"=?gb2312?B?xOO6ww==?=", "你好"),
     (b"=?iso-8859-1*en?Q?na=EFve?=", "naïve"),
     (rb"C:\users =?utf-8?q?=C3=A9?= \u0041", "C:\\users é \\u0041"),
+    ("Å =?utf-8?q?=C3=A9?=".encode(), "Å é"),
+    ("=?utf-8?q?日本?=".encode(), "日本"),
+    (b"=?utf-8?b?w6k=?= and =?utf-8?b?A?=", "é and =?utf-8?b?A?="),
+    (b"\r\nSubject: Behind an empty one", "Behind an empty one"),
     (b"=?utf-8?Z?what?=", "=?utf-8?Z?what?="),
     (b"=?utf-8?Q?unfinished", "=?utf-8?Q?unfinished"),
     ("Schöne Grüße".encode(), "Schöne Grüße"),
@@ -100,6 +104,8 @@ SENDERS = [
     (b"A <a@example.com>, B <b@example.com>", "A", "a@example.com"),
     (b"Pete(A chap) <pete(his account)@silly.test(his host)>", "Pete", "pete@silly.test"),
     (b"\xe2\x80\xaeevil <a@example.com>", "evil", "a@example.com"),
+    (b"boss@example.com <a@b.example>", "boss@example.com", "a@b.example"),
+    (b"Mikel @ Lindsaar <test@lindsaar.net>", "Mikel @ Lindsaar", "test@lindsaar.net"),
     (b"Only A Name", "Only A Name", ""),
     (b'"Shop" <>', "Shop", ""),
 ]
@@ -196,11 +202,14 @@ def test_html_becomes_visible_text(html: bytes, text: str) -> None:
         (b"Content-Transfer-Encoding: x-uuencode", b"See it.\nbegin 644 a.bin\n#86)C\n`\nend\n", "See it."),
         (b"Content-Transfer-Encoding: BASE64;", base64.b64encode("é".encode()), "é"),
         (b"Content-Transfer-Encoding: quoted-printable", b"a=20b=\r\nc=ZZ", "a bc=ZZ"),
+        (b"Content-Transfer-Encoding: Quoted Printable", b"caf=C3=A9", "café"),
         (b"Content-Transfer-Encoding: wild", b"as it is", "as it is"),
         (b"Content-Type: text/plain; charset=nonsense", "é".encode(), "é"),
         (b"Content-Type: text/plain; charset=utf-8", b"caf\xe9", "café"),
         (b"Content-Type: text/plain; charset=us-ascii", b"caf\xe9", "café"),
         (b"Content-Type: text/plain; charset=hex", b"6869", "6869"),
+        (b"Content-Type: text/plain; charset*=\"a\x00b''x\"", b"still read", "still read"),
+        (b"Content-Type: text/html", b"<meta charset=iso-8859-2><p>\xb1", "ą"),
         (b"Content-Type: nonsense", b"still read", "still read"),
         (b"Content-Type: multipart/mixed", b"no boundary", "no boundary"),
         (
@@ -212,6 +221,45 @@ def test_html_becomes_visible_text(html: bytes, text: str) -> None:
 )
 def test_a_badly_declared_body_is_still_read(headers: bytes, body: bytes, text: str) -> None:
     assert read(mail(more=headers + b"\r\n", body=body)).text == text
+
+
+@pytest.mark.parametrize(
+    ("header", "shown"),
+    [
+        ('filename="Übersicht.pdf"'.encode(), "Übersicht.pdf"),
+        ('filename="Übersicht.pdf"'.encode("cp1252"), "Übersicht.pdf"),
+        (b"filename*=utf-8''%C3%9Cbersicht.pdf", "Übersicht.pdf"),
+        (b'filename="=?utf-8?q?=C3=9Cbersicht.pdf?="', "Übersicht.pdf"),
+        (b"filename=C:\\My files\\a b.pdf", "a b.pdf"),
+        (b"filename*=\"a\x00b''x\"", "unnamed file"),
+    ],
+)
+def test_an_attachment_is_named_however_its_name_is_written(header: bytes, shown: str) -> None:
+    more = b"Content-Type: application/pdf\r\nContent-Disposition: attachment; " + header + b"\r\n"
+    message = read(mail(more=more))
+    assert (message.attachments, message.problems) == ((shown,), ("no-date",))
+
+
+def test_a_mail_that_is_attached_stays_closed() -> None:
+    inner = rich_mail()
+    made = mail(
+        more=b"Content-Type: multipart/mixed; boundary=o\r\n", body=b"--o\r\nContent-Type: message/rfc822\r\n\r\n"
+    )
+    message = read(made + inner + b"\r\n--o--\r\n")
+    assert (message.text, message.attachments) == ("", ("attached message",))
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        b"Content-Type: multipart/mixed; boundary*=\"a\x00b''x\"\r\n",
+        b"Content-Type: multipart/mixed; boundary*=\"a\x00b''x\"\r\nContent-Transfer-Encoding: quoted-printable\r\n",
+    ],
+)
+def test_parts_that_cannot_be_told_apart_cost_the_text_only(more: bytes) -> None:
+    message = read(mail(more=more))
+    assert (message.subject, message.text, message.problems[0]) == ("Hello", "", "bad-structure")
+    assert not any(problem.startswith("unreadable") for problem in message.problems)
 
 
 def test_a_date_far_ahead_or_before_mail_is_not_believed() -> None:
