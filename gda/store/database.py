@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Protocol
 
 from sqlalchemy import event, text
@@ -97,8 +96,6 @@ def open_database(url: str, *, clock: Clock | None = None, pool_size: int = 5) -
 
 
 def _sqlite_engine(url: Any, pool_size: int) -> AsyncEngine:
-    if url.database and url.database != ":memory:":
-        Path(url.database).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     engine = create_async_engine(url, pool_size=pool_size, connect_args={"timeout": SQLITE_BUSY_MILLISECONDS / 1000})
 
     @event.listens_for(engine.sync_engine, "connect")

@@ -1,7 +1,7 @@
 """What a person triggers: the latest slot due by now, a named slot, or an extra occurrence beside the schedule."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select
@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gda.errors import InvalidSchedule, UsageError
 from gda.lifecycle import Occurrence
-from gda.schedule import DueSlot, latest_slot, parse, parse_slot, resolve, slots_between, zone
+from gda.schedule import DueSlot, latest_slot, parse, parse_slot, slot_at, slot_name
 from gda.store.claims import OCCURRENCE_COLUMNS, occurrence_from
 from gda.store.promises import (
     AGE_LIMIT,
@@ -20,8 +20,6 @@ from gda.store.promises import (
 )
 from gda.store.scopes import Scope, schedule_condition, schedules_with_owner
 from gda.store.tables import occurrences
-
-SLOT_SEARCH = timedelta(days=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +80,7 @@ def _row(schedule: Any, request: ByHand, now: datetime, waker: Waker, defaults: 
     due = (
         _named_slot(schedule, request.at, now)
         if request.at
-        else latest_slot(parse(schedule.expression), schedule.effective_timezone, now)
+        else latest_slot(parse(schedule.expression, max_runs_per_day=None), schedule.effective_timezone, now)
     )
     if due is None:
         return None
@@ -116,12 +114,8 @@ def _new_row(
 
 
 def _named_slot(schedule: Any, at: str, now: datetime) -> DueSlot:
-    wanted = parse_slot(at)
-    near = resolve(wanted, zone(schedule.effective_timezone)).instant
-    found = slots_between(
-        parse(schedule.expression), schedule.effective_timezone, near - SLOT_SEARCH, near + SLOT_SEARCH
-    )
-    match = next((due for due in found if parse_slot(due.slot) == wanted), None)
+    expression = parse(schedule.expression, max_runs_per_day=None)
+    match = slot_at(expression, schedule.effective_timezone, slot_name(parse_slot(at)))
     if match is None:
         raise InvalidSchedule(
             f"{at} is not a slot of {schedule.expression!r} in {schedule.effective_timezone}; "

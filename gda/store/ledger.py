@@ -38,7 +38,7 @@ class Ledger:
         self._database = database
         self._lease = settings.lease
         self._early = timedelta(seconds=settings.early_seconds)
-        self._defaults = Defaults(settings.timeout_seconds, settings.retry_attempts)
+        self._defaults = Defaults.of(settings)
         self._write = writes
         self._read = reads
 

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from gda.errors import InvalidSchedule
 from gda.lifecycle import CLAIMABLE, Status
 from gda.schedule import CatchUp, DueDecision, Policies, decide_due, parse
+from gda.settings import Settings
 from gda.store.scopes import Scope, occurrence_condition, schedule_condition, schedules_with_owner
 from gda.store.tables import occurrences, schedules, users
 
@@ -35,6 +36,12 @@ class Defaults:
 
     timeout_seconds: int = 300
     max_attempts: int = 10
+    max_runs_per_day: int = 96
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Defaults":
+        """What the settings say."""
+        return cls(settings.timeout_seconds, settings.retry_attempts, settings.max_runs_per_day)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +142,7 @@ def _decide(row: Any, now: datetime, early: timedelta) -> DueDecision:
         spread=timedelta(seconds=row.spread_seconds),
     )
     return decide_due(
-        parse(row.expression),
+        parse(row.expression, max_runs_per_day=None),
         row.effective_timezone,
         policies=policies,
         active_from=row.active_from,

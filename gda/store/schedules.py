@@ -66,7 +66,7 @@ class Schedules:
             owner = await find_user(connection, wish.user_id) if wish.user_id else None
             wish = replace(wish, user_id=owner.id if owner else None)
             timezone = wish.timezone or (owner.timezone if owner else "UTC")
-            expression = parse(wish.expression, timezone=timezone)
+            expression = parse(wish.expression, timezone=timezone, max_runs_per_day=self._defaults.max_runs_per_day)
             if not force:
                 await _refuse_twin(connection, wish, str(expression))
             now = await self._database.clock.now(connection)
@@ -131,7 +131,7 @@ class Schedules:
             values: dict[str, Any] = {"enabled": enabled}
             if enabled and not found.enabled:
                 now = await self._database.clock.now(connection)
-                first = first_after(parse(found.expression), found.timezone, now)
+                first = first_after(parse(found.expression, max_runs_per_day=None), found.timezone, now)
                 values |= {"active_from": now, "next_due_at": first.due_at if first else None}
             await connection.execute(update(schedules).where(schedules.c.id == found.id).values(**values))
             return await _require(connection, user_id, kind, name)
@@ -195,7 +195,7 @@ async def _revise(
 
 async def _move(connection: AsyncConnection, old: Schedule, timezone: str, now: datetime) -> None:
     # One that cannot be read keeps its mark and is never due; it must not keep its owner from moving.
-    first = None if old.problem else first_after(parse(old.expression), timezone, now)
+    first = None if old.problem else first_after(parse(old.expression, max_runs_per_day=None), timezone, now)
     values = {"expression": old.expression, "active_from": now, "next_due_at": first.due_at if first else None}
     await _edit(connection, old, values, timezone)
 

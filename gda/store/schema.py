@@ -43,6 +43,12 @@ async def current(database: Database) -> str | None:
         ) from None
 
 
+def _make_folder(database: Database) -> None:
+    file = database.engine.url.database
+    if database.is_sqlite and file and file != ":memory:":
+        Path(file).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+
 def _is_missing_file(database: Database) -> bool:
     file = database.engine.url.database
     return database.is_sqlite and bool(file) and file != ":memory:" and not Path(str(file)).exists()
@@ -80,6 +86,7 @@ async def _migrate(database: Database, step: Callable[[Config], None]) -> str:
         step(config)
 
     try:
+        _make_folder(database)
         async with database.write() as connection:
             await connection.run_sync(run)
     except CommandError as error:
