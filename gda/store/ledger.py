@@ -88,7 +88,7 @@ class Ledger:
             )
 
     async def next_ready(self, scope: Scope) -> datetime | None:
-        """When the earliest waiting occurrence of ``scope`` becomes ready, None when none waits."""
+        """When the earliest promised occurrence of ``scope`` becomes ready, None when none waits."""
         async with self._database.read() as connection:
             return await promises.next_ready(connection, scope)
 

@@ -11,7 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gda.errors import InvalidSchedule
-from gda.lifecycle import CLAIMABLE, Status
+from gda.lifecycle import Status
 from gda.schedule import CatchUp, DueDecision, Policies, decide_due, parse
 from gda.settings import Settings
 from gda.store.scopes import Scope, occurrence_condition, schedule_condition, schedules_with_owner
@@ -249,10 +249,13 @@ async def _mark(connection: AsyncConnection, schedule_id: str, problem: str) -> 
 
 
 async def next_ready(connection: AsyncConnection, scope: Scope) -> datetime | None:
-    """When the earliest waiting occurrence of ``scope`` becomes ready; None when none waits."""
+    """When the earliest promised occurrence of ``scope`` becomes ready; None when none waits.
+
+    Only fresh ones count: what waits for another attempt is served by a later wake-up, not slept for in a process.
+    """
     query = (
         select(occurrences.c.ready_at)
-        .where(occurrence_condition(scope), occurrences.c.status.in_(CLAIMABLE))
+        .where(occurrence_condition(scope), occurrences.c.status == Status.SCHEDULED)
         .order_by(occurrences.c.ready_at)
         .limit(1)
     )

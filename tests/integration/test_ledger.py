@@ -169,7 +169,9 @@ async def test_a_death_and_its_dead_letter_are_written_together(database_url):
     assert story.dead_reason == "permanent"
 
 
-async def test_waiting_occurrences_are_left_alone_but_a_person_may_have_them_now(database_url):
+async def test_what_waits_for_another_attempt_is_neither_claimed_nor_slept_for_but_a_person_may_have_it_now(
+    database_url,
+):
     clock = VirtualClock(MORNING)
     async with a_store(database_url, clock=clock) as store:
         await a_user_with_digest(store)
@@ -184,7 +186,7 @@ async def test_waiting_occurrences_are_left_alone_but_a_person_may_have_them_now
         impatient = await store.ledger.claim(ADA, Worker("w3"), limit=1, impatient=True)
 
     assert patient == []
-    assert ready == MORNING + timedelta(minutes=5)
+    assert ready is None
     assert [c.occurrence.burnt for c in impatient] == [1]
 
 
