@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from gda.errors import UsageError
@@ -34,6 +34,7 @@ async def create_run(
     from prefect.exceptions import ObjectNotFound
 
     from deployments.kinds import ENTRYPOINTS, load_kind
+    from gda.glue.runs import run_by_hand
 
     flow_name = (await asyncio.to_thread(load_kind, ENTRYPOINTS[kind])).flow_name
     try:
@@ -43,10 +44,7 @@ async def create_run(
             f"{user_id} has no {kind} deployment in Prefect yet: run `gda apply`, "
             f'after `gda schedule set {user_id} {kind} "daily 07:30"` where there is no schedule'
         ) from None
-    parameters: dict[str, Any] = {"user": user_id, "extra": extra} | ({"at": at} if at else {})
-    return await client.create_flow_run_from_deployment(
-        deployment.id, parameters=parameters, name=f"{user_id} by hand", tags=["gda", "by-hand"]
-    )
+    return await run_by_hand(client, deployment.id, user_id, at=at, extra=extra)
 
 
 async def until_final(client: "PrefectClient", run_id: UUID) -> "FlowRun":
