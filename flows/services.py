@@ -5,10 +5,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import httpx
-from gda.glue.api import require_private_api
 
 import blocks
 from gda.delivery.smtp import SmtpPool
+from gda.glue.api import require_private_api
 from gda.google.http import open_http
 from gda.settings import Settings
 from gda.store import Store, open_store
