@@ -1,4 +1,4 @@
-"""Every message of a folder of real, broken mail stands in the digest that was delivered, looked up in the mail itself."""
+"""Every message of a folder of real, broken mail stands in the delivered digest, looked up in the mail itself."""
 
 import email
 from email.message import EmailMessage
