@@ -21,9 +21,10 @@ from gda.report import Report, already_settled
 from gda.settings import Settings
 from gda.store import ByHand, Promised, Scope, Store, Target, Waker, Worker
 
-Announce = Callable[[str], Awaitable[None]]
-LOST = "taken over by another worker"
 Each = Callable[[Claim], Awaitable[Status | None]]
+Announce = Callable[[str], Awaitable[None]]
+
+LOST = "taken over by another worker"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +78,8 @@ async def wake(desk: Desk, call: WakeUp, each: Each, announce: Announce = nobody
             finally:
                 # Whatever still has this worker's name when it stops goes back unburnt.
                 await desk.store.ledger.hand_back(call.worker)
-    if targets and not tally and not told:
-        told = tuple([already_settled(await desk.store.ledger.get(target.occurrence.id)) for target in targets])
+    if not tally and not told:
+        told = await explain(desk, call, targets)
     return Report(dict(tally), promised, tuple(target.occurrence.id for target in targets), told)
 
 
@@ -98,6 +99,16 @@ def aim(call: WakeUp, targets: Sequence[Target]) -> tuple[Scope | None, tuple[st
     open_ids = tuple(t.occurrence.id for t in targets if t.occurrence.status not in (*SETTLED, Status.HELD))
     told = tuple(already_settled(t.occurrence) for t in targets if t.occurrence.id not in open_ids)
     return (replace(call.scope, occurrence_ids=open_ids) if open_ids else None), told
+
+
+async def explain(desk: Desk, call: WakeUp, targets: Sequence[Target]) -> tuple[str, ...]:
+    """Say why a wake-up for one user found nothing to do: what became of the slots it was for."""
+    if targets:
+        return tuple([already_settled(await desk.store.ledger.get(target.occurrence.id)) for target in targets])
+    if call.scope.user_id is None:
+        return ()
+    latest = await desk.store.history.list(user_id=call.scope.user_id, kind=call.scope.kind, limit=1)
+    return ("nothing due", *(already_settled(occurrence) for occurrence in latest))
 
 
 async def perform_all(desk: Desk, call: WakeUp, scope: Scope, each: Each, tally: Counter[str]) -> None:
