@@ -1,6 +1,5 @@
 """Mail made to cost much, and random bytes: a message comes back, soon, and keeps the rules every message keeps."""
 
-import time
 from datetime import UTC, datetime
 from email import policy
 from email.message import EmailMessage
@@ -10,6 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gda.mail import NO_SUBJECT, Message, parse_message
+
+# Each of these takes well under a second; read in quadratic time they would take minutes, and are ended.
+pytestmark = pytest.mark.timeout(60)
 
 NOW = datetime(2026, 3, 8, 6, 30, tzinfo=UTC)
 
@@ -64,9 +66,7 @@ BOMBS = {
 
 @pytest.mark.parametrize("name", BOMBS)
 def test_a_bomb_costs_little_and_keeps_its_sender(name: str) -> None:
-    started = time.process_time()
     message = read(b"From: Ada <ada@example.com>\nSubject: Boo\n" + BOMBS[name])
-    assert time.process_time() - started < 1.0
     assert (message.sender.name, message.subject) == ("Ada", "Boo")
 
 
@@ -74,9 +74,8 @@ def test_a_bomb_costs_little_and_keeps_its_sender(name: str) -> None:
     "field", [b"From: a", b'From: "', b"From: (", b"From: a@b,", b"Subject: =?a?b?", b"Subject: \t "]
 )
 def test_a_field_of_repeated_signs_costs_little(field: bytes) -> None:
-    started = time.process_time()
-    read(field + field.partition(b" ")[2] * 20_000 + b" " * 20_000 + b"x\n\n")
-    assert time.process_time() - started < 0.5
+    message = read(field + field.partition(b" ")[2] * 20_000 + b" " * 20_000 + b"x\n\n")
+    assert message.id == "m1"
 
 
 def holds(message: Message) -> None:

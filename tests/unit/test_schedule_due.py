@@ -1,6 +1,5 @@
 """The due decision: which slots are promised, skipped or refused as a range, and when the next one is due."""
 
-import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -212,13 +211,9 @@ def test_spread_offsets_fill_the_width_evenly_and_never_reach_its_end() -> None:
 @pytest.mark.parametrize("text", ["* * * * *", "every minute", "every 1 minute", "daily 07:30", "0 9 29 2 *"])
 @pytest.mark.parametrize("catch_up", list(CatchUp))
 @pytest.mark.parametrize("window", [timedelta(hours=12), timedelta(days=3650)])
-def test_years_of_absence_cost_a_bounded_number_of_rows_and_seconds(
-    text: str, catch_up: CatchUp, window: timedelta
-) -> None:
-    started = time.process_time()
+def test_years_of_absence_cost_a_bounded_number_of_rows(text: str, catch_up: CatchUp, window: timedelta) -> None:
     decision = decide(text, "2026-11-21T12:00", since="2019-01-01T00:00", catch_up=catch_up, catch_up_window=window)
 
-    assert time.process_time() - started < 5
     assert 1 <= len(decision.promises) <= 2100
     assert len({promise.slot for promise in decision.promises}) == len(decision.promises)
 
