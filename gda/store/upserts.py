@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 
 def upsert(connection: AsyncConnection, table: Table) -> Any:
-    """An INSERT into ``table`` that replaces the row of the same primary key; columns not given keep their values."""
+    """An INSERT into ``table`` that replaces the row of the same primary key; give every column."""
     dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
     statement = dialect.insert(table)
     keys = [column.name for column in table.primary_key]
