@@ -12,7 +12,15 @@ DOCUMENT = "gda-options"
 SETTINGS: Mapping[str, str] = {
     name: name
     for name in (
-        *("concurrency", "claim_size", "early_seconds", "lease_seconds", "lease_refresh_seconds"),
+        *(
+            "concurrency",
+            "claim_size",
+            "shard_size",
+            "shard_runs",
+            "early_seconds",
+            "lease_seconds",
+            "lease_refresh_seconds",
+        ),
         *("timeout_seconds", "retry_attempts", "retry_delay_seconds", "retry_multiplier"),
         *("retry_max_delay_seconds", "run_retries"),
         *("digest_first_window_hours", "digest_overlap_minutes", "digest_max_messages"),
@@ -29,6 +37,8 @@ class RunOptions(Block):
 
     concurrency: int = same("concurrency")
     claim_size: int = same("claim_size")
+    shard_size: int = same("shard_size")
+    shard_runs: int = same("shard_runs")
     early_seconds: int = same("early_seconds")
     lease_seconds: int = same("lease_seconds")
     lease_refresh_seconds: float = same("lease_refresh_seconds")

@@ -31,6 +31,10 @@ class Settings(BaseSettings):
 
     concurrency: int = Field(64, ge=1, le=1000, description="Occurrences performed at once in one flow run.")
     claim_size: int = Field(128, ge=1, le=1000, description="Occurrences claimed in one statement.")
+    shard_size: int = Field(
+        2500, ge=1, description="A wake-up that finds more occurrences asks for further runs to share them."
+    )
+    shard_runs: int = Field(3, ge=0, le=100, description="Further runs asked for at most.")
     early_seconds: int = Field(90, ge=0, le=600, description="How early a wake-up may come and wait for its slot.")
     lease_seconds: int = Field(120, ge=2, description="How long a claim lasts without renewal.")
     lease_refresh_seconds: float = Field(30, gt=0, description="How often a live worker renews its leases.")

@@ -5,6 +5,7 @@ the batch that the running flow opened.
 """
 
 import gc
+import logging
 from collections.abc import Awaitable
 from contextvars import ContextVar
 from typing import Any, cast
@@ -16,6 +17,7 @@ from prefect.states import Failed
 
 from gda.errors import UsageError
 from gda.glue.runs import Request, close_abandoned_runs, flow_state, name_run, task_state, wake_up
+from gda.glue.shards import ask_for_shards
 from gda.lifecycle import Claim, Status
 from gda.runner import Desk, attempt, wake
 
@@ -76,10 +78,13 @@ async def run_batch(desk: Desk, request: Request, task: OccurrenceTask) -> State
     """
     batch = Batch(desk, task)
     loosen_collector()
+    quieten_endings()
     token = _running.set(batch)
     try:
+        call = wake_up(request)
         await close_abandoned_runs(desk.store, request.kind)
-        report = await wake(desk, wake_up(request), batch.perform, announce=name_run)
+        await ask_for_shards(desk.store, call, desk.settings)
+        report = await wake(desk, call, batch.perform, announce=name_run)
     except UsageError as error:
         return Failed(name="Refused", message=str(error))
     finally:
@@ -95,6 +100,18 @@ def loosen_collector() -> None:
     """
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
+
+
+def quieten_endings() -> None:
+    """Stop this process from logging the ends of task runs that went well: their states say the same.
+
+    In a batch of thousands those lines hide the others, and cost the flow run 4.5 % of its CPU (Prefect 3.8.8).
+    """
+    logging.getLogger("prefect.task_runs").addFilter(_tells_more_than_an_ending)
+
+
+def _tells_more_than_an_ending(record: logging.LogRecord) -> bool:
+    return record.funcName != "log_finished_message" or record.levelno > logging.INFO
 
 
 async def attempt_in_batch(occurrence_id: str) -> State[None]:

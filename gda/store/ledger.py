@@ -11,6 +11,7 @@ from gda.errors import UnknownOccurrence
 from gda.lifecycle import Claim, Occurrence, Settlement
 from gda.settings import Settings
 from gda.store import claims, promises, settlements
+from gda.store.backlog import backlog
 from gda.store.claims import OCCURRENCE_COLUMNS, occurrence_from
 from gda.store.database import Database
 from gda.store.group_commit import GroupCommit
@@ -86,6 +87,12 @@ class Ledger:
                 limit=limit,
                 impatient=impatient,
             )
+
+    async def backlog(self, scope: Scope) -> int:
+        """How many occurrences of ``scope`` are to be performed now, promised or not yet."""
+        async with self._database.read() as connection:
+            now = await self._database.clock.now(connection)
+            return await backlog(connection, scope, now=now, early=self._early)
 
     async def next_ready(self, scope: Scope) -> datetime | None:
         """When the earliest promised occurrence of ``scope`` becomes ready, None when none waits."""

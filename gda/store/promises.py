@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import bindparam, or_, select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -14,8 +14,8 @@ from gda.errors import InvalidSchedule
 from gda.lifecycle import Status
 from gda.schedule import CatchUp, DueDecision, Policies, decide_due, parse
 from gda.settings import Settings
-from gda.store.scopes import Scope, occurrence_condition, schedule_condition, schedules_with_owner
-from gda.store.tables import occurrences, schedules, users
+from gda.store.scopes import Scope, due_schedules, occurrence_condition
+from gda.store.tables import occurrences, schedules
 
 OCCURRENCE_NAMESPACE = uuid.UUID("6f0f6f3e-1d0b-5c1f-9a43-0d9c5f1f7a11")
 SHORT_PERIOD = timedelta(hours=1)
@@ -119,17 +119,7 @@ async def promise_due(
 
 
 async def _due_schedules(connection: AsyncConnection, scope: Scope, until: datetime, limit: int) -> Sequence[Any]:
-    query = (
-        schedules_with_owner()
-        .where(
-            schedule_condition(scope),
-            schedules.c.enabled,
-            or_(users.c.status.is_(None), users.c.status != "paused"),
-            schedules.c.next_due_at <= until,
-        )
-        .order_by(schedules.c.next_due_at)
-        .limit(limit)
-    )
+    query = due_schedules(scope, until).order_by(schedules.c.next_due_at).limit(limit)
     if connection.dialect.name == "postgresql":
         query = query.with_for_update(of=schedules, skip_locked=True)
     return (await connection.execute(query)).all()

@@ -1,9 +1,10 @@
 """What a wake-up is for, as a value and as a condition on rows."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, func, select, true
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select, true
 
 from gda.store.tables import occurrences, schedules, users
 
@@ -46,6 +47,16 @@ def schedule_condition(scope: Scope) -> ColumnElement[bool]:
     if scope.expression is not None:
         conditions += [schedules.c.expression == scope.expression, effective_timezone == scope.timezone]
     return and_(*conditions)
+
+
+def due_schedules(scope: Scope, until: datetime) -> Select[Any]:
+    """The schedules of ``scope`` that run and have a slot without a row, due by ``until``."""
+    return schedules_with_owner().where(
+        schedule_condition(scope),
+        schedules.c.enabled,
+        or_(users.c.status.is_(None), users.c.status != "paused"),
+        schedules.c.next_due_at <= until,
+    )
 
 
 def occurrence_condition(scope: Scope) -> ColumnElement[bool]:

@@ -32,7 +32,7 @@ def test_the_drain_stands_in_the_file_with_literal_defaults() -> None:
     [cron] = drain.schedules
     assert (cron.cron, cron.timezone, cron.active) == ("*/5 * * * *", "UTC", True)
     assert (drain.work_pool, drain.work_queue) == ("gda", "default")
-    assert (drain.concurrency_limit, drain.collision_strategy) == (1, "ENQUEUE")
+    assert (drain.concurrency_limit, drain.collision_strategy) == (4, "ENQUEUE")
 
 
 def test_the_defaults_of_the_settings_are_those_of_the_file() -> None:
