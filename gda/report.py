@@ -36,7 +36,7 @@ class Report:
         return "; ".join(parts) or "nothing due"
 
 
-def already_settled(occurrence: Occurrence) -> str:
+def standing_of(occurrence: Occurrence) -> str:
     """Say why an occurrence that a person asked for is not performed now."""
     name = f"slot {occurrence.slot}" if occurrence.slot else "this request"
     settled = (

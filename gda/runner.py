@@ -17,7 +17,7 @@ from gda.heartbeat import Heartbeat
 from gda.job import Job, JobType
 from gda.lifecycle import SETTLED, Claim, Failure, Settlement, Status, decide, describe_failure, outcome_of
 from gda.outcome import Done, Outcome, Retry, Skip
-from gda.report import Report, already_settled
+from gda.report import Report, standing_of
 from gda.settings import Settings
 from gda.store import ByHand, Promised, Scope, Store, Target, Waker, Worker
 
@@ -97,18 +97,18 @@ def aim(call: WakeUp, targets: Sequence[Target]) -> tuple[Scope | None, tuple[st
     if call.by_hand is None:
         return call.scope, ()
     open_ids = tuple(t.occurrence.id for t in targets if t.occurrence.status not in (*SETTLED, Status.HELD))
-    told = tuple(already_settled(t.occurrence) for t in targets if t.occurrence.id not in open_ids)
+    told = tuple(standing_of(t.occurrence) for t in targets if t.occurrence.id not in open_ids)
     return (replace(call.scope, occurrence_ids=open_ids) if open_ids else None), told
 
 
 async def explain(desk: Desk, call: WakeUp, targets: Sequence[Target]) -> tuple[str, ...]:
     """Say why a wake-up for one user found nothing to do: what became of the slots it was for."""
     if targets:
-        return tuple([already_settled(await desk.store.ledger.get(target.occurrence.id)) for target in targets])
+        return tuple([standing_of(await desk.store.ledger.get(target.occurrence.id)) for target in targets])
     if call.scope.user_id is None:
         return ()
     latest = await desk.store.history.list(user_id=call.scope.user_id, kind=call.scope.kind, limit=1)
-    return ("nothing due", *(already_settled(occurrence) for occurrence in latest))
+    return ("nothing due", *(standing_of(occurrence) for occurrence in latest))
 
 
 async def perform_all(desk: Desk, call: WakeUp, scope: Scope, each: Each, tally: Counter[str]) -> None:

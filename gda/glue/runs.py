@@ -13,6 +13,7 @@ from prefect.exceptions import ObjectNotFound
 from prefect.runtime import flow_run
 from prefect.states import Completed, Crashed, Failed
 
+from gda.glue.shards import SHARD
 from gda.lifecycle import Settlement, Status
 from gda.report import Report
 from gda.runner import WakeUp
@@ -66,7 +67,9 @@ async def run_by_hand(
 
 
 def first_name() -> str:
-    """A flow run's name until it is known which slot it serves: its scope, as its parameters say."""
+    """A flow run's name until it is known which slot it serves: its scope, as its parameters say, or its share."""
+    if SHARD in flow_run.tags:
+        return str(flow_run.name)
     given = flow_run.parameters
     return str(given.get("user") or given.get("expression") or "drain")
 

@@ -18,7 +18,7 @@ import httpx
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
-from gda.cli.servers import SERVER_ENVIRONMENT
+from gda.cli.servers import ONLY_PACKAGED_ZONES
 
 READY_SECONDS = 100
 END_SECONDS = 15
@@ -92,7 +92,7 @@ def prefect_server_process(
     server = PrefectServer(f"http://127.0.0.1:{port}/api", home, auth_string)
     # Measuring the server's own code would only make it slow.
     environment = {name: value for name, value in server.environment().items() if not name.startswith("COVERAGE_")}
-    environment |= SERVER_ENVIRONMENT | {"PREFECT_HOME": str(home), **more}
+    environment |= ONLY_PACKAGED_ZONES | {"PREFECT_HOME": str(home), **more}
     if auth_string:
         environment["PREFECT_SERVER_API_AUTH_STRING"] = auth_string
     if database_url:

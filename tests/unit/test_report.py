@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from gda.lifecycle import Status
-from gda.report import Report, already_settled
+from gda.report import Report, standing_of
 from gda.store import Promised
 from tests.builders import an_occurrence
 
@@ -35,7 +35,7 @@ def test_what_was_told_comes_last():
 
 
 def test_a_settled_slot_names_its_occurrence_its_waker_its_end_and_its_time():
-    said = already_settled(an_occurrence(status=Status.DONE, reason="3 messages", finished_at=AT))
+    said = standing_of(an_occurrence(status=Status.DONE, reason="3 messages", finished_at=AT))
 
     assert said == (
         f"slot 2026-03-10T07:30 was already settled by occurrence {ID}, woken by schedule: "
@@ -54,7 +54,7 @@ def test_a_settled_slot_names_its_occurrence_its_waker_its_end_and_its_time():
     ],
 )
 def test_what_is_not_settled_well_says_what_it_waits_for(status, says):
-    said = already_settled(an_occurrence(status=status, reason="smtp DATA: 451"))
+    said = standing_of(an_occurrence(status=status, reason="smtp DATA: 451"))
 
     assert says in said
     assert ID in said
@@ -62,6 +62,6 @@ def test_what_is_not_settled_well_says_what_it_waits_for(status, says):
 
 
 def test_an_extra_one_is_called_a_request_for_it_has_no_slot():
-    said = already_settled(an_occurrence(status=Status.DONE, slot=None, extra=True, woken_by="hand", finished_at=AT))
+    said = standing_of(an_occurrence(status=Status.DONE, slot=None, extra=True, woken_by="hand", finished_at=AT))
 
     assert said.startswith(f"this request was already settled by occurrence {ID}, woken by hand: done")
