@@ -21,6 +21,7 @@ SETTINGS: Mapping[str, str] = {
             "lease_seconds",
             "lease_refresh_seconds",
         ),
+        *("memory_limit_mebibytes", "sweep_grace_seconds", "retention_days", "dead_letter_retention_days"),
         *("timeout_seconds", "retry_attempts", "retry_delay_seconds", "retry_multiplier"),
         *("retry_max_delay_seconds", "run_retries"),
         *("digest_first_window_hours", "digest_overlap_minutes", "digest_max_messages"),
@@ -42,6 +43,10 @@ class RunOptions(Block):
     early_seconds: int = same("early_seconds")
     lease_seconds: int = same("lease_seconds")
     lease_refresh_seconds: float = same("lease_refresh_seconds")
+    memory_limit_mebibytes: int = same("memory_limit_mebibytes")
+    sweep_grace_seconds: int = same("sweep_grace_seconds")
+    retention_days: int = same("retention_days")
+    dead_letter_retention_days: int = same("dead_letter_retention_days")
     timeout_seconds: int = same("timeout_seconds")
     retry_attempts: int = same("retry_attempts")
     retry_delay_seconds: float = same("retry_delay_seconds")

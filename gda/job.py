@@ -2,6 +2,10 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from pydantic import BaseModel
 
 from gda.lifecycle import Claim, Occurrence
 from gda.outcome import Outcome
@@ -16,6 +20,8 @@ class Job:
     number: int
     still_mine: Callable[[], Awaitable[None]]
     """Raises ClaimLost when another worker has taken the occurrence over."""
+    payload: Any = None
+    """The occurrence's payload as the job type's model; None where the job type has no model."""
 
     @property
     def occurrence(self) -> Occurrence:
@@ -28,8 +34,16 @@ Perform = Callable[[Job], Awaitable[Outcome]]
 
 @dataclass(frozen=True, slots=True)
 class JobType:
-    """A kind of work: its stable name, its body (tools already bound), and its retry policy."""
+    """A kind of work: its stable name, its body (tools already bound), and how it is tried and queued."""
 
     kind: str
     perform: Perform
     retry: RetryPolicy
+    payload: type[BaseModel] | None = None
+    """What an enqueued occurrence carries; Prefect's UI makes a form of it."""
+    timeout: timedelta = timedelta(minutes=5)
+    queue: str = "default"
+    once_per: str = "slot"
+    """For people: what makes two occurrences the same."""
+    aliases: tuple[str, ...] = ()
+    """Earlier names of the kind, under which rows may still lie."""

@@ -18,6 +18,7 @@ import traceback
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
 from gda.errors import GdaError, InDoubt, NeedsConsent, Permanent, ShuttingDown, Transient, UsageError
 from gda.outcome import Done, Fail, Hold, Outcome, Retry, Skip, Snooze
@@ -75,6 +76,11 @@ class Occurrence:
     slot: str | None
     due_at: datetime
     status: Status
+    queue: str
+    priority: int
+    payload: dict[str, Any] | None
+    metadata: dict[str, str] | None
+    suspect: bool
     ready_at: datetime
     expires_at: datetime | None
     timezone: str

@@ -36,8 +36,11 @@ class Settings(BaseSettings):
     )
     shard_runs: int = Field(3, ge=0, le=100, description="Further runs asked for at most.")
     early_seconds: int = Field(90, ge=0, le=600, description="How early a wake-up may come and wait for its slot.")
-    lease_seconds: int = Field(120, ge=2, description="How long a claim lasts without renewal.")
-    lease_refresh_seconds: float = Field(30, gt=0, description="How often a live worker renews its leases.")
+    lease_seconds: int = Field(60, ge=2, description="How long a claim lasts without renewal.")
+    lease_refresh_seconds: float = Field(15, gt=0, description="How often a live worker renews its leases.")
+    memory_limit_mebibytes: int = Field(
+        0, ge=0, description="A flow run that holds more memory ends itself and its work is taken over; 0: no limit."
+    )
     timeout_seconds: int = Field(300, ge=1, description="How long one attempt may take.")
     retry_attempts: int = Field(10, ge=1, description="Attempts before an occurrence is dead.")
     retry_delay_seconds: float = Field(30, gt=0, description="Base of the exponential backoff.")
@@ -81,6 +84,21 @@ class Settings(BaseSettings):
         "*/5 * * * *", description="When the drain looks for digests that are due and unserved, in UTC."
     )
     digest_drain_enabled: bool = Field(True, description="Whether the drain of digests runs by itself.")
+
+    sweep_cron: str = Field("* * * * *", description="When the sweep looks for what was lost or left, in UTC.")
+    sweep_enabled: bool = Field(True, description="Whether the sweep runs by itself.")
+    sweep_grace_seconds: int = Field(
+        120, ge=0, description="How long a due slot may stay unserved before the sweep takes it for missed."
+    )
+    retention_cron: str = Field("17 3 * * *", description="When old rows are pruned, in UTC.")
+    retention_enabled: bool = Field(True, description="Whether old rows are pruned by themselves.")
+    retention_days: int = Field(30, ge=1, description="How long settled occurrences are kept.")
+    dead_letter_retention_days: int = Field(7, ge=1, description="How long closed dead letters are kept.")
+    dead_letter_notify: str = Field(
+        "", description="Prefect notification block told of dead letters, as type/name (slack-webhook/ops)."
+    )
+    instance_id: str = Field("", max_length=64, description="This instance's name in leases; default host and process.")
+    single_instance: bool = Field(False, description="Whether this is the only instance, so that named leases are its.")
 
     prefect_pool: str = "gda"
     prefect_pool_limit: int = Field(4, ge=1, description="Flow runs at once in the pool.")

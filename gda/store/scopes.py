@@ -11,12 +11,13 @@ from gda.store.tables import occurrences, schedules, users
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """One kind, narrowed to a user, a cohort (expression and timezone) or named occurrences."""
+    """One kind, narrowed to a user, a cohort (expression and timezone), a queue or named occurrences."""
 
     kind: str
     user_id: str | None = None
     expression: str | None = None
     timezone: str | None = None
+    queue: str | None = None
     occurrence_ids: tuple[str, ...] = ()
 
     def __str__(self) -> str:
@@ -64,6 +65,8 @@ def occurrence_condition(scope: Scope) -> ColumnElement[bool]:
     conditions: list[ColumnElement[bool]] = [occurrences.c.kind == scope.kind]
     if scope.user_id is not None:
         conditions.append(occurrences.c.user_id == scope.user_id)
+    if scope.queue is not None:
+        conditions.append(occurrences.c.queue == scope.queue)
     if scope.expression is not None:
         members = select(schedules.c.id).select_from(schedules.outerjoin(users, users.c.id == schedules.c.user_id))
         conditions.append(occurrences.c.schedule_id.in_(members.where(schedule_condition(scope))))

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, func, insert, select, update
+from sqlalchemy import bindparam, func, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gda.lifecycle import SETTLED, Claim, Settlement, Status
+from gda.store.burial import Death, bury
 from gda.store.claims import holders, lost
-from gda.store.tables import attempts, dead_letters, occurrences
+from gda.store.tables import attempts, occurrences
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ async def settle(connection: AsyncConnection, endings: Sequence[Ending], now: da
                 _BURN, [{"b_id": e.claim.occurrence.id, "b_fence": e.claim.fence} for e in staying]
             )
         if dying := [ending for ending in kept if ending.settlement.status is Status.DEAD]:
-            await _bury(connection, dying, now)
+            await bury(connection, [_death(ending) for ending in dying], now)
     return [None if (e.claim.occurrence.id, e.claim.fence) in mine else lost(e.claim) for e in endings]
 
 
@@ -60,6 +61,7 @@ _LEAVE = (
         burnt=occurrences.c.burnt + bindparam("b_burns"),
         ready_at=func.coalesce(bindparam("b_ready_at", type_=occurrences.c.ready_at.type), occurrences.c.ready_at),
         finished_at=bindparam("b_finished_at"),
+        suspect=False,
         lease_owner=None,
         lease_expires_at=None,
     )
@@ -106,24 +108,7 @@ def _occurrence_values(ending: Ending, now: datetime) -> dict[str, Any]:
     }
 
 
-async def _bury(connection: AsyncConnection, endings: Sequence[Ending], now: datetime) -> None:
-    ids = [ending.claim.occurrence.id for ending in endings]
-    first = select(attempts.c.occurrence_id, attempts.c.message).where(
-        attempts.c.occurrence_id.in_(ids), attempts.c.error_class.is_not(None)
-    )
-    first_errors: dict[str, str] = {}
-    for row in await connection.execute(first.order_by(attempts.c.number)):
-        first_errors.setdefault(row.occurrence_id, row.message)
-    await connection.execute(
-        insert(dead_letters),
-        [
-            {
-                "occurrence_id": ending.claim.occurrence.id,
-                "reason": ending.settlement.dead_reason,
-                "first_error": first_errors.get(ending.claim.occurrence.id, ending.settlement.reason),
-                "last_error": ending.settlement.reason,
-                "created_at": now,
-            }
-            for ending in endings
-        ],
-    )
+def _death(ending: Ending) -> Death:
+    settlement, occurrence = ending.settlement, ending.claim.occurrence
+    assert settlement.dead_reason is not None
+    return Death(occurrence.id, occurrence.kind, settlement.dead_reason, settlement.reason, settlement.failure)

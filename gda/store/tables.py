@@ -67,6 +67,10 @@ def _one_of(column: str, values: list[str]) -> str:
     return f"{column} IN ({', '.join(repr(value) for value in values)})"
 
 
+def _where(name: str, *columns: str, condition: str) -> Index:
+    return Index(name, *columns, sqlite_where=text(condition), postgresql_where=text(condition))
+
+
 users = Table(
     "gda_users",
     metadata,
@@ -114,9 +118,7 @@ schedules = Table(
     UniqueConstraint("user_id", "kind", "name"),
     CheckConstraint(_one_of("catch_up", ["none", "latest", "all"]), name="catch_up"),
     # Which schedules of a kind are due? (promise; the sweep)
-    Index(
-        "ix_gda_schedules_due", "kind", "next_due_at", sqlite_where=text("enabled"), postgresql_where=text("enabled")
-    ),
+    _where("ix_gda_schedules_due", "kind", "next_due_at", condition="enabled"),
 )
 
 schedule_revisions = Table(
@@ -157,6 +159,7 @@ occurrences = Table(
     Column("lease_expires_at", UtcInstant),
     Column("fence", Integer, nullable=False, server_default="0"),
     Column("burnt", Integer, nullable=False, server_default="0"),
+    Column("suspect", Boolean, nullable=False, server_default=text("false")),
     Column("reason", Text, nullable=False, server_default=""),
     Column("woken_by", String(32), nullable=False),
     Column("flow_run_id", String(36)),
@@ -167,20 +170,20 @@ occurrences = Table(
     CheckConstraint(_one_of("status", [str(status) for status in Status]), name="status"),
     CheckConstraint("(status = 'running') = (lease_owner IS NOT NULL)", name="lease_while_running"),
     # What may be claimed now, most urgent first?
-    Index(
-        "ix_gda_occurrences_ready",
-        "kind",
-        "ready_at",
-        sqlite_where=text("status IN ('scheduled', 'retrying')"),
-        postgresql_where=text("status IN ('scheduled', 'retrying')"),
-    ),
+    _where("ix_gda_occurrences_ready", "kind", "ready_at", condition="status IN ('scheduled', 'retrying')"),
     # Whose leases must be renewed, and which have expired?
-    Index(
-        "ix_gda_occurrences_lease",
-        "lease_owner",
-        "lease_expires_at",
-        sqlite_where=text("status = 'running'"),
-        postgresql_where=text("status = 'running'"),
+    _where("ix_gda_occurrences_lease", "lease_owner", "lease_expires_at", condition="status = 'running'"),
+    # What waits at all, of any kind? (the sweep)
+    _where("ix_gda_occurrences_waiting", "ready_at", condition="status IN ('scheduled', 'retrying')"),
+    # Whose worker went away? (claim; the sweep)
+    _where("ix_gda_occurrences_expired", "lease_expires_at", condition="status = 'running'"),
+    # What waits for this cause? (release)
+    _where("ix_gda_occurrences_held", "reason", "user_id", condition="status = 'held'"),
+    # What may be forgotten? (retention)
+    _where(
+        "ix_gda_occurrences_finished",
+        "finished_at",
+        condition="status IN ('done', 'skipped', 'cancelled', 'discarded')",
     ),
     # What happened to this user lately?
     Index("ix_gda_occurrences_user", "user_id", "kind", "due_at"),
@@ -194,6 +197,7 @@ attempts = Table(
     Column("fence", Integer, nullable=False),
     Column("owner", String(100), nullable=False),
     Column("flow_run_id", String(36)),
+    Column("alone", Boolean, nullable=False, server_default=text("false")),
     Column("started_at", UtcInstant, nullable=False),
     Column("ended_at", UtcInstant),
     Column("outcome", String(16)),
@@ -209,7 +213,37 @@ dead_letters = Table(
     Column("reason", String(16), nullable=False),
     Column("first_error", Text, nullable=False),
     Column("last_error", Text, nullable=False),
+    Column("error_class", String(200), nullable=False, server_default=""),
+    Column("fingerprint", String(16), nullable=False, server_default=""),
     Column("created_at", UtcInstant, nullable=False),
+    Column("closed_at", UtcInstant),
+    Column("closed_as", String(16)),
+    Column("announced_at", UtcInstant),
+    Column("replays", Json, nullable=False, server_default="[]"),
+    # What lies in the inbox?
+    _where("ix_gda_dead_letters_open", "created_at", condition="closed_at IS NULL"),
+)
+
+unique_keys = Table(
+    "gda_unique_keys",
+    metadata,
+    Column("kind", String(64), primary_key=True),
+    Column("owner", String(64), primary_key=True),
+    Column("key", String(200), primary_key=True),
+    Column("occurrence_id", String(36), nullable=False),
+    Column("statuses", Json, nullable=False),
+    Column("until", UtcInstant),
+    # Which keys go with this occurrence? (retention)
+    Index("ix_gda_unique_keys_occurrence", "occurrence_id"),
+)
+
+leases = Table(
+    "gda_leases",
+    metadata,
+    Column("name", String(100), primary_key=True),
+    Column("owner", String(100), nullable=False),
+    Column("fence", Integer, nullable=False),
+    Column("expires_at", UtcInstant, nullable=False),
 )
 
 effects = Table(

@@ -66,7 +66,7 @@ def test_a_lease_that_a_live_worker_would_lose_is_refused_and_no_secret_is_shown
         load_settings()
 
     assert str(refused.value).startswith(
-        "bad settings: GDA_LEASE_REFRESH_SECONDS=90.0 must be at most half of GDA_LEASE_SECONDS=120"
+        "bad settings: GDA_LEASE_REFRESH_SECONDS=90.0 must be at most half of GDA_LEASE_SECONDS=60"
     )
     assert "canary" not in str(refused.value)
 
