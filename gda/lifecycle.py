@@ -107,6 +107,8 @@ class Claim:
     owner: str
     fence: int
     flow_run_id: str | None = None
+    alone: bool = False
+    """Performed while its process does nothing else, since a worker died under it before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,26 +211,27 @@ def decide(
             return Settlement(Status.RETRYING, "snoozed", reason=reason, ready_at=until, failure=failure)
         case Hold(cause):
             return Settlement(Status.HELD, "held", reason=cause, failure=failure)
-        case Fail(reason):
-            return _dead(DeadReason.PERMANENT, reason, failure)
-        case Retry(reason, after):
-            return _retry(occurrence, reason, after, policy, now, chance, may_retry_here, failure)
+        case Fail(reason, poison):
+            return _dead(DeadReason.POISON if poison else DeadReason.PERMANENT, reason, failure)
+        case Retry():
+            return _retry(occurrence, outcome, policy, now, chance, may_retry_here, failure)
 
 
 def _retry(
     occurrence: Occurrence,
-    reason: str,
-    after: timedelta | None,
+    wanted: Retry,
     policy: RetryPolicy,
     now: datetime,
     chance: random.Random,
     may_retry_here: bool,
     failure: Failure | None,
 ) -> Settlement:
+    reason, after = wanted.reason, wanted.after
     burnt = occurrence.burnt + 1
     most = min(policy.attempts, occurrence.max_attempts)
     if burnt >= most:
-        return _dead(DeadReason.ATTEMPTS, f"{reason} (attempt {burnt} of {most})", failure)
+        why = DeadReason.TIMEOUT if wanted.timed_out else DeadReason.ATTEMPTS
+        return _dead(why, f"{reason} (attempt {burnt} of {most})", failure)
     # A provider that names a time is waited for by the ledger, with the lease released.
     if may_retry_here and after is None:
         return Settlement(Status.RUNNING, "failed", burns=True, reason=reason, failure=failure)

@@ -24,6 +24,7 @@ class Retry:
 
     reason: str
     after: timedelta | None = None
+    timed_out: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +44,10 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Fail:
-    """Give up now; trying again cannot help."""
+    """Give up now; trying again cannot help. ``poison``: it would harm the work beside it as well."""
 
     reason: str
+    poison: bool = False
 
 
 Outcome = Done | Skip | Retry | Snooze | Hold | Fail

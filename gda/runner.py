@@ -16,7 +16,7 @@ from gda.feed import Feed
 from gda.heartbeat import Heartbeat
 from gda.job import Job, JobType
 from gda.lifecycle import SETTLED, Claim, Failure, Settlement, Status, decide, describe_failure, outcome_of
-from gda.outcome import Done, Outcome, Retry, Skip
+from gda.outcome import Done, Fail, Outcome, Retry, Skip
 from gda.report import Report, standing_of
 from gda.settings import Settings
 from gda.store import ByHand, Promised, Scope, Store, Target, Waker, Worker
@@ -35,6 +35,8 @@ class Desk:
     job_type: JobType
     settings: Settings
     chance: random.Random = field(default_factory=random.Random)
+    stop_signals: tuple[type[BaseException], ...] = (KeyboardInterrupt,)
+    """What a signal handler raises to stop this process, wherever it is just then; no job's own doing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +127,17 @@ async def perform_all(desk: Desk, call: WakeUp, scope: Scope, each: Each, tally:
         async with asyncio.TaskGroup() as lanes:
             for _ in range(desk.settings.concurrency):
                 lanes.create_task(lane())
+        await perform_suspects(desk, call, scope, each, tally)
         if impatient or not await wait_for_early(desk, scope):
             return
+
+
+async def perform_suspects(desk: Desk, call: WakeUp, scope: Scope, each: Each, tally: Counter[str]) -> None:
+    """Perform one by one, with nothing beside it, what a worker died under: a second death is then its own doing."""
+    impatient = call.by_hand is not None
+    while suspects := await desk.store.ledger.claim(scope, call.worker, limit=1, impatient=impatient, suspects=True):
+        status = await each(suspects[0])
+        tally[status or LOST] += 1
 
 
 async def wait_for_early(desk: Desk, scope: Scope) -> bool:
@@ -186,15 +197,18 @@ async def attempt(desk: Desk, claim: Claim, *, may_retry_here: bool) -> tuple[Cl
 async def perform(desk: Desk, job: Job) -> tuple[Outcome, Failure | None]:
     """Run the job's body within its timeout and turn whatever it does into an outcome; ClaimLost passes through."""
     limit = job.occurrence.timeout_seconds
+    passing: tuple[type[BaseException], ...] = (ClaimLost, asyncio.CancelledError, *desk.stop_signals)
     try:
         async with asyncio.timeout(limit):
             return await desk.job_type.perform(job), None
-    except ClaimLost:
+    except passing:
         raise
     except TimeoutError as error:
-        return Retry(f"the attempt took longer than {limit} s"), describe_failure(error)
+        return Retry(f"the attempt took longer than {limit} s", timed_out=True), describe_failure(error)
     except Exception as error:  # Whatever a job raises, its occurrence settles and its neighbours go on.
         return outcome_of(error, await desk.store.ledger.now()), describe_failure(error)
+    except BaseException as error:  # SystemExit and the like: meant to end the process, and so everybody's work.
+        return Fail(f"it raised {type(error).__name__}, which ends a process", poison=True), describe_failure(error)
 
 
 async def _label(desk: Desk, call: WakeUp, promised: Promised, targets: Sequence[Target]) -> str | None:

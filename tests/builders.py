@@ -63,14 +63,16 @@ async def a_user_with_digest(
 class Recorder:
     """A job body that records its attempts and returns outcomes in turn, the last one for good."""
 
-    outcomes: list[Outcome | Exception] = field(default_factory=lambda: list[Outcome | Exception]([Done("1 message")]))
+    outcomes: list[Outcome | BaseException] = field(
+        default_factory=lambda: list[Outcome | BaseException]([Done("1 message")])
+    )
     seen: list[str] = field(default_factory=list)
 
     async def __call__(self, job: Job) -> Outcome:
         """Perform one attempt."""
         self.seen.append(job.occurrence.label)
         outcome = self.outcomes.pop(0) if len(self.outcomes) > 1 else self.outcomes[0]
-        if isinstance(outcome, Exception):
+        if isinstance(outcome, BaseException):
             raise outcome
         return outcome
 

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, case, exists, func, insert, select, update
+from sqlalchemy import ColumnElement, Select, and_, case, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gda.errors import ClaimLost
 from gda.lifecycle import CLAIMABLE, Claim, Occurrence, Status
 from gda.store.scopes import Scope, occurrence_condition
-from gda.store.tables import attempts, effects, occurrences
+from gda.store.tables import attempts, occurrences
 
 OCCURRENCE_COLUMNS = tuple(occurrences.c[name] for name in Occurrence.__dataclass_fields__)
 
@@ -31,8 +31,9 @@ async def claim(
     lease: timedelta,
     limit: int,
     impatient: bool = False,
+    suspects: bool = False,
 ) -> list[Claim]:
-    """Take up to ``limit`` occurrences of ``scope``: abandoned ones first, then those that are ready.
+    """Take up to ``limit`` occurrences of ``scope`` that are ready, after :func:`recover` has freed the abandoned ones.
 
     Args:
         connection: a writing transaction.
@@ -43,6 +44,7 @@ async def claim(
         lease: how long the claim lasts without renewal.
         limit: most rows taken.
         impatient: take waiting ones (``ready_at`` in the future) too, because a person asked for them now.
+        suspects: take suspects, and nothing else; the caller performs them one at a time, alone.
 
     Returns:
         The claims, most urgent first.
@@ -50,21 +52,18 @@ async def claim(
     ready: ColumnElement[bool] = occurrences.c.status.in_(CLAIMABLE)
     if not impatient:
         ready = and_(ready, occurrences.c.ready_at <= now)
-    sending = exists().where(
-        effects.c.occurrence_id == occurrences.c.id, effects.c.state == "intent", effects.c.busy_until > now
+    wanted = (
+        select(occurrences.c.id)
+        .where(occurrence_condition(scope), ready, occurrences.c.suspect == suspects)
+        .order_by(occurrences.c.priority.desc(), occurrences.c.ready_at)
+        .limit(limit)
     )
-    abandoned = and_(occurrences.c.status == Status.RUNNING, occurrences.c.lease_expires_at <= now, ~sending)
-    taken: list[Claim] = []
-    for condition in (abandoned, ready):
-        if len(taken) < limit:
-            wanted = (
-                select(occurrences.c.id)
-                .where(occurrence_condition(scope), condition)
-                .order_by(occurrences.c.priority.desc(), occurrences.c.ready_at)
-                .limit(limit - len(taken))
-            )
-            taken += await _take(connection, wanted, owner, flow_run_id, now + lease)
-    return sorted(taken, key=lambda item: (item.occurrence.due_at, item.occurrence.id))
+    taken = await _take(connection, wanted, owner, flow_run_id, now + lease)
+    return sorted(taken, key=_urgency)
+
+
+def _urgency(claim: Claim) -> tuple[int, datetime, str]:
+    return -claim.occurrence.priority, claim.occurrence.due_at, claim.occurrence.id
 
 
 async def _take(
@@ -88,20 +87,21 @@ async def _take(
         )
         .returning(*OCCURRENCE_COLUMNS)
     )
-    return [Claim(occurrence_from(row), owner, row.fence, flow_run_id) for row in rows]
+    return [Claim(occurrence_from(row), owner, row.fence, flow_run_id, alone=row.suspect) for row in rows]
 
 
-async def abandoned_runs(connection: AsyncConnection, kind: str, now: datetime) -> list[str]:
-    """The Prefect flow runs that let a lease of ``kind`` expire: nobody is at work in them any more."""
-    query = select(occurrences.c.flow_run_id).distinct()
-    rows = await connection.execute(
-        query.where(
-            occurrences.c.kind == kind,
+async def abandoned_runs(connection: AsyncConnection, kind: str | None, now: datetime) -> list[str]:
+    """The Prefect flow runs that let a lease of ``kind`` (None: any) expire: nobody is at work in them any more."""
+    query = (
+        select(occurrences.c.flow_run_id)
+        .distinct()
+        .where(
             occurrences.c.status == Status.RUNNING,
             occurrences.c.lease_expires_at <= now,
             occurrences.c.flow_run_id.is_not(None),
         )
     )
+    rows = await connection.execute(query if kind is None else query.where(occurrences.c.kind == kind))
     return [row.flow_run_id for row in rows]
 
 
@@ -152,12 +152,12 @@ async def start(connection: AsyncConnection, claims: Sequence[Claim], now: datet
                 "fence": item.fence,
                 "owner": item.owner,
                 "flow_run_id": item.flow_run_id,
+                "alone": item.alone,
                 "started_at": now,
             }
         )
     if rows:
         started = [row["occurrence_id"] for row in rows]
-        await _close_abandoned_attempts(connection, started, now)
         await connection.execute(insert(attempts), rows)
         await connection.execute(
             update(occurrences)
@@ -165,14 +165,6 @@ async def start(connection: AsyncConnection, claims: Sequence[Claim], now: datet
             .values(started_at=now)
         )
     return answers
-
-
-async def _close_abandoned_attempts(connection: AsyncConnection, ids: Sequence[str], now: datetime) -> None:
-    await connection.execute(
-        update(attempts)
-        .where(attempts.c.occurrence_id.in_(ids), attempts.c.ended_at.is_(None))
-        .values(ended_at=now, outcome="lost", message="its worker went away; taken over when the lease expired")
-    )
 
 
 async def renew(connection: AsyncConnection, owner: str, *, now: datetime, lease: timedelta) -> int:

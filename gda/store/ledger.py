@@ -17,6 +17,7 @@ from gda.store.database import Database
 from gda.store.group_commit import GroupCommit
 from gda.store.hand import ByHand, Target, promise_by_hand
 from gda.store.promises import Defaults, Promised, Waker
+from gda.store.recovery import recover
 from gda.store.scopes import Scope
 from gda.store.settlements import Ending
 from gda.store.tables import occurrences
@@ -73,10 +74,16 @@ class Ledger:
             now = await self._database.clock.now(connection)
             return await promise_by_hand(connection, scope, request, now=now, waker=waker, defaults=self._defaults)
 
-    async def claim(self, scope: Scope, worker: Worker, *, limit: int, impatient: bool = False) -> list[Claim]:
-        """Take up to ``limit`` occurrences of ``scope`` that are ready or abandoned, under new fences."""
+    async def claim(
+        self, scope: Scope, worker: Worker, *, limit: int, impatient: bool = False, suspects: bool = False
+    ) -> list[Claim]:
+        """Take up to ``limit`` occurrences of ``scope`` that are ready or abandoned, under new fences.
+
+        ``suspects`` takes those under which a worker died, and no others; they are to be performed one by one, alone.
+        """
         async with self._database.write() as connection:
             now = await self._database.clock.now(connection)
+            await recover(connection, scope, now)
             return await claims.claim(
                 connection,
                 scope,
@@ -86,7 +93,19 @@ class Ledger:
                 lease=self._lease,
                 limit=limit,
                 impatient=impatient,
+                suspects=suspects,
             )
+
+    async def recover(self, scope: Scope | None = None) -> int:
+        """Free what was abandoned in ``scope`` (None: everywhere); returns how many, at most 500 in one call."""
+        async with self._database.write() as connection:
+            return await recover(connection, scope, await self._database.clock.now(connection))
+
+    async def abandon(self, worker: Worker) -> int:
+        """Let the leases of a worker that is about to end itself expire now; returns how many."""
+        async with self._database.write() as connection:
+            now = await self._database.clock.now(connection)
+            return await claims.renew(connection, worker.owner, now=now, lease=timedelta(0))
 
     async def backlog(self, scope: Scope) -> int:
         """How many occurrences of ``scope`` are to be performed now, promised or not yet."""
@@ -117,8 +136,8 @@ class Ledger:
             now = await self._database.clock.now(connection)
             return await claims.renew(connection, worker.owner, now=now, lease=self._lease)
 
-    async def abandoned_runs(self, kind: str) -> list[str]:
-        """Prefect flow runs that hold occurrences of ``kind`` under an expired lease, by id."""
+    async def abandoned_runs(self, kind: str | None = None) -> list[str]:
+        """Prefect flow runs that hold occurrences of ``kind`` (None: any) under an expired lease, by id."""
         async with self._database.read() as connection:
             now = await self._database.clock.now(connection)
             return await claims.abandoned_runs(connection, kind, now)
