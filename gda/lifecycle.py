@@ -1,6 +1,6 @@
 """The life of an occurrence as pure decisions; the store writes what they return.
 
-     (absent)  --promise--> scheduled --claim--> running
+     (absent)  --promise, enqueue--> scheduled --claim--> running
 
      running   --Done-----> done
                --Skip-----> skipped (reason)
@@ -8,13 +8,21 @@
                --Snooze---> retrying, unburnt
                --Hold-----> held (cause)
                --Fail-----> dead + dead letter
-               --lease expired--> claimable, under the next fence
+               --lease expired--> scheduled, or retrying as a suspect that runs alone; a suspect's second: dead (poison)
+               --hand-back------> scheduled or retrying, unburnt
+
+     held      --release--> scheduled, or skipped where it is no longer worth doing
+     scheduled, retrying --hold-->   held
+     scheduled, retrying, held --cancel--> cancelled
+     dead      --replay-->  scheduled (a new life: attempts start again, their numbering goes on)
+               --discard--> discarded
 
 An attempt *burns* when it may have done harm or cost: it failed by itself. Snooze, hold and hand-back burn nothing.
 """
 
 import random
 import traceback
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -50,6 +58,21 @@ class Status(StrEnum):
 
 
 CLAIMABLE = (Status.SCHEDULED, Status.RETRYING)
+TRANSITIONS: Mapping[Status, frozenset[Status]] = {
+    Status.SCHEDULED: frozenset({Status.RUNNING, Status.HELD, Status.CANCELLED}),
+    Status.RETRYING: frozenset({Status.RUNNING, Status.HELD, Status.CANCELLED}),
+    Status.RUNNING: frozenset(
+        {Status.SCHEDULED, Status.RETRYING, Status.HELD, Status.DONE, Status.SKIPPED, Status.DEAD}
+    ),
+    Status.HELD: frozenset({Status.SCHEDULED, Status.SKIPPED, Status.CANCELLED}),
+    Status.DEAD: frozenset({Status.SCHEDULED, Status.DISCARDED}),
+    Status.DONE: frozenset(),
+    Status.SKIPPED: frozenset(),
+    Status.CANCELLED: frozenset(),
+    Status.DISCARDED: frozenset(),
+}
+"""Where an occurrence may go from where it stands; every write of the store is guarded by it."""
+
 SETTLED = (Status.DONE, Status.SKIPPED, Status.DEAD, Status.CANCELLED, Status.DISCARDED)
 
 

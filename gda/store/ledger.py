@@ -1,6 +1,6 @@
 """The ledger: what is due, has it happened, who holds it. Each method is one transaction or a share in one."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from gda.errors import UnknownOccurrence
 from gda.lifecycle import Claim, Occurrence, Settlement
 from gda.settings import Settings
-from gda.store import claims, promises, settlements
+from gda.store import claims, holds, promises, settlements
 from gda.store.backlog import backlog
 from gda.store.claims import OCCURRENCE_COLUMNS, occurrence_from
 from gda.store.database import Database
@@ -147,6 +147,26 @@ class Ledger:
         async with self._database.write() as connection:
             now = await self._database.clock.now(connection)
             return await claims.hand_back(connection, worker.owner, now=now)
+
+    async def hold(self, cause: str, *, user_id: str, kinds: Collection[str] | None = None) -> list[str]:
+        """Hold what waits for a user until ``cause`` clears; returns the ids."""
+        async with self._database.write() as connection:
+            return await holds.hold(connection, cause, user_id=user_id, kinds=kinds)
+
+    async def release(self, cause: str, *, user_id: str | None = None) -> tuple[list[str], list[str]]:
+        """Let go what is held for ``cause``; returns ids that are ready, and of those skipped as no longer worth it."""
+        async with self._database.write() as connection:
+            return await holds.release(connection, cause, await self._database.clock.now(connection), user_id=user_id)
+
+    async def expire_held(self) -> list[str]:
+        """Skip what has been held for longer than it is worth; returns the ids."""
+        async with self._database.write() as connection:
+            return await holds.expire_held(connection, await self._database.clock.now(connection))
+
+    async def cancel(self, ids: Sequence[str], reason: str) -> list[str]:
+        """Cancel what waits or is held; returns the ids that were, for what runs or has ended stays as it is."""
+        async with self._database.write() as connection:
+            return await holds.cancel(connection, ids, reason, await self._database.clock.now(connection))
 
     async def get(self, occurrence_id: str) -> Occurrence:
         """Read one occurrence. Raises UnknownOccurrence."""
