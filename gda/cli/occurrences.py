@@ -63,6 +63,29 @@ async def show(occurrence: str, /, *, json: Json = False) -> None:
         show_story(story)
 
 
+@app.command
+async def cancel(*occurrences: str, reason: str = "cancelled by hand", json: Json = False) -> None:
+    """Cancel occurrences that wait or are held; what is being performed or has ended stays as it is.
+
+    Args:
+        occurrences: Their ids; a beginning that fits only one is enough.
+        reason: Kept with them.
+        json: Print JSON.
+    """
+    if not occurrences:
+        raise UsageError("name the occurrences to cancel; `gda occurrences list --status scheduled` shows what waits")
+    async with store() as opened:
+        found = [(await opened.history.story(each)).occurrence for each in occurrences]
+        cancelled = await opened.ledger.cancel([each.id for each in found], reason)
+        left = [each for each in found if each.id not in cancelled]
+    if json:
+        show_json({"cancelled": cancelled, "left": {each.id: each.status for each in left}})
+    for each in found if not json else ():
+        print(f"{each.id[:SHORT_ID]}  {'cancelled' if each.id in cancelled else f'left as it is: {each.status}'}")
+    if left:
+        raise UsageError(f"{len(left)} of {len(found)} were not cancelled: only what waits or is held can be")
+
+
 def show_story(story: "Story") -> None:
     """Print everything about one occurrence for people."""
     found = story.occurrence
@@ -76,6 +99,8 @@ def show_story(story: "Story") -> None:
             "due": found.due_at,
             "status": found.status,
             "reason": found.reason,
+            "queue": f"{found.queue}, priority {found.priority}",
+            "suspect": "a worker died under it; it runs next alone" if found.suspect else None,
             "finished": found.finished_at,
             "woken by": found.woken_by,
             "flow run": story.flow_run_id,
