@@ -2,6 +2,7 @@
 
 import functools
 import os
+import signal
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
@@ -18,6 +19,8 @@ def pytest_configure() -> None:
     """Forget the developer's own GDA and Prefect before anything reads them; children inherit the same."""
     for name in [name for name in os.environ if name.startswith(("GDA_", "PREFECT_")) and name != WITHOUT_POSTGRES]:
         del os.environ[name]
+    # A shell's background job ignores Ctrl-C and hands that down; the children of our tests must hear it all the same.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     # Prefect reads its profile while it is imported, so this cannot wait for a fixture.
     home = tempfile.TemporaryDirectory(prefix="gda-tests-", ignore_cleanup_errors=True)
     _homes.append(home)
