@@ -1,0 +1,58 @@
+"""Which mail stands in which digest when attempts fail: each message once, none lost."""
+
+from pathlib import Path
+
+import pytest
+
+from gda.store import Wish
+from tests.support.household import Household, a_household
+from tests.support.sandbox import plain_mail
+
+
+@pytest.fixture
+def mail(tmp_path: Path) -> Path:
+    folder = tmp_path / "mail"
+    folder.mkdir()
+    (folder / "first.eml").write_bytes(plain_mail("Came first"))
+    return folder
+
+
+def body(delivered) -> bytes:
+    return delivered.content.raw.partition(b"\r\n\r\n")[2]
+
+
+def comes(house: Household, subject: str) -> None:
+    account = house.google.sandbox.accounts.by_email("ada@example.org")
+    assert account is not None
+    house.google.sandbox.add_message(account, plain_mail(subject))
+
+
+async def the_next_slot_comes(house: Household) -> None:
+    await house.store.schedules.set(Wish("ada", "digest", "@hourly", timezone="UTC"))
+
+
+async def test_mail_that_comes_between_two_attempts_stands_in_the_next_digest_only(tmp_path, mail):
+    async with a_household(tmp_path, "ada", mail=mail) as house:
+        house.fault("smtp_reject", code=451, times=1)
+        refused = await house.asked("ada")
+        comes(house, "Came between")
+        delivered = await house.asked("ada", run="second")
+        await the_next_slot_comes(house)
+        next_one = await house.asked("ada", run="third")
+        first, second = sorted(house.accepted("ada"), key=lambda accepted: accepted.number)
+
+    assert [str(report) for report in (refused, delivered, next_one)] == ["1 retrying", "1 done", "1 done"]
+    assert (b"Came first" in body(first), b"Came between" in body(first)) == (True, False)
+    assert (b"Came first" in body(second), b"Came between" in body(second)) == (False, True)
+
+
+async def test_what_a_dead_digest_would_have_listed_stands_in_the_next_one(tmp_path, mail):
+    async with a_household(tmp_path, "ada", mail=mail) as house:
+        house.fault("smtp_reject", code=550, times=1)
+        dead = await house.asked("ada")
+        await the_next_slot_comes(house)
+        next_one = await house.asked("ada", run="second")
+        [delivered] = house.accepted("ada")
+
+    assert [str(dead), str(next_one)] == ["1 dead", "1 done"]
+    assert b"Came first" in body(delivered)
