@@ -15,8 +15,9 @@ from prefect.client.schemas.filters import FlowRunFilter
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bench.processes import Watch, cpu_seconds
+from bench.processes import Watch, cpu_seconds, server_pid
 from deployments.system import apply_system, find_file
+from gda.cli.demo.stage import PREFECT_DATABASE
 from gda.cli.servers import SERVER_ENVIRONMENT
 from gda.lifecycle import Status
 from gda.settings import Settings
@@ -126,7 +127,9 @@ async def arena(folder: Path, users: int, say: Say) -> AsyncIterator[Arena]:
     async with AsyncExitStack() as stack:
         say("starting the sandbox and the Prefect server")
         sandbox = await stack.enter_async_context(spawned_sandbox())
-        server = stack.enter_context(prefect_server_process(folder / "prefect", **SERVER_ENVIRONMENT))
+        server = stack.enter_context(
+            prefect_server_process(folder / "prefect", database_url=PREFECT_DATABASE, **SERVER_ENVIRONMENT)
+        )
         settings = settings_for(folder, sandbox)
         say(f"making {users} users")
         accounts = await make_users(settings, sandbox, users)
@@ -136,7 +139,7 @@ async def arena(folder: Path, users: int, say: Say) -> AsyncIterator[Arena]:
         worker = await stack.enter_async_context(
             running_worker(server, POOL, home=folder / "worker", environment=environment)
         )
-        yield Arena(server, client, sandbox, settings, worker.pid, server_pid(server), accounts)
+        yield Arena(server, client, sandbox, settings, worker.pid, server_pid(server.api_url), accounts)
 
 
 def settings_for(folder: Path, sandbox: SpawnedSandbox) -> Settings:
@@ -193,16 +196,6 @@ def credential(vault: Vault, user: str, account: dict[str, Any]) -> Credential:
     """Seal an account's tokens for the store."""
     sealed = vault.seal(user, account["refresh_token"]), vault.seal(user, account["access_token"])
     return Credential(user, "google", *sealed, datetime.now(UTC) + timedelta(minutes=59), "active")
-
-
-def server_pid(server: PrefectServer) -> int:
-    """The process id of a server started by this process, found by its port."""
-    port = server.api_url.rpartition(":")[2].partition("/")[0]
-    for entry in Path("/proc").glob("[0-9]*/cmdline"):
-        words = entry.read_bytes().split(b"\0")
-        if b"server" in words and port.encode() in words:
-            return int(entry.parent.name)
-    return 0
 
 
 async def run_batch(ring: Arena, users: int) -> dict[str, Any]:

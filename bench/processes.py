@@ -73,3 +73,13 @@ class Watch:
                 self.peak[child] = max(peak_mebibytes(child), self.peak.get(child, 0.0))
             if self._stop.wait(LOOK_EVERY_SECONDS):
                 return
+
+
+def server_pid(api_url: str) -> int:
+    """The process id of a server started by this process, found by its port."""
+    port = api_url.rpartition(":")[2].partition("/")[0]
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        words = entry.read_bytes().split(b"\0")
+        if b"server" in words and port.encode() in words:
+            return int(entry.parent.name)
+    return 0

@@ -4,7 +4,7 @@ import re
 
 from selectolax.lexbor import LexborHTMLParser
 
-TEXT_LIMIT = 8_000
+TEXT_LIMIT = 4_000
 
 _BREAK = re.compile(r"<(?=/?(?:p|div|tr|li|h[1-6]|ul|ol|table|blockquote|section|article)\b|[bh]r\b)", re.IGNORECASE)
 _DROPPED = ["script", "style", "head", "title", "template", "noscript", "svg", "object", "iframe", "select", "textarea"]
