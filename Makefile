@@ -1,13 +1,13 @@
 # GDA: `make` alone lists what can be made. Each target sets up .venv by itself; nothing else is needed than Python 3.11+.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check fmt lock bench clean
+.PHONY: help setup demo test check fmt lock bench model mutants clean
 SHELL := /bin/sh
 
 BIN := .venv/bin
 READY := .venv/.ready
 PACKAGES := gda flows deployments blocks
-TYPED := $(PACKAGES) $(patsubst %/__init__.py,%,$(wildcard bench/__init__.py tests/support/__init__.py))
+TYPED := $(PACKAGES) $(patsubst %/__init__.py,%,$(wildcard bench/__init__.py tests/support/__init__.py tests/mutants/__init__.py))
 ARGS ?=
 
 # Every later Python process starts faster when bytecode is on disk, whatever the caller's environment says.
@@ -49,6 +49,12 @@ lock: $(READY) ## Resolve requirements.lock anew (ARGS=--upgrade takes the newes
 
 bench: $(READY) ## Measure throughput and latency (ARGS go to python -m bench)
 	@$(BIN)/python -m bench $(ARGS)
+
+model: $(READY) ## Try 200 sequences of 50 steps on the ledger against a short model (MODEL=1000x50 for more)
+	@MODEL=$${MODEL:-200x50} $(BIN)/python -m pytest -q --timeout 3600 tests/integration/test_ledger_model.py $(ARGS)
+
+mutants: $(READY) ## Write deliberate faults into copies of the code; each must be caught (ARGS go to python -m tests.mutants)
+	@$(BIN)/python -m tests.mutants $(ARGS)
 
 clean: ## Remove caches, coverage data and build output; keeps .venv and .gda
 	@rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache htmlcov build dist .coverage .coverage.*

@@ -56,3 +56,18 @@ async def test_what_a_dead_digest_would_have_listed_stands_in_the_next_one(tmp_p
 
     assert [str(dead), str(next_one)] == ["1 dead", "1 done"]
     assert b"Came first" in body(delivered)
+
+
+async def test_a_mail_that_still_cannot_be_found_before_the_settling_time_is_waited_for_and_not_sent_again(
+    tmp_path, mail
+):
+    async with a_household(tmp_path, "ada", mail=mail, mail_settling_seconds=3600) as house:
+        house.fault("accept_then_drop", times=1)
+        house.fault("index_delay", seconds=3600)
+        reports = [str(await house.asked("ada", run=run)) for run in ("first", "second", "third")]
+        mails = house.accepted("ada")
+        [occurrence] = await house.store.history.list()
+
+    assert reports == ["1 retrying"] * 3
+    assert occurrence.burnt == 0
+    assert len(mails) == 1

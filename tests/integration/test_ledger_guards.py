@@ -117,6 +117,18 @@ async def test_a_late_worker_writes_no_intent_no_confirmation_and_no_cursor(data
     assert (errand.effect.state, errand.effect.content, errand.cursor) == ("intent", {"window": "taker"}, None)
 
 
+async def test_before_it_sends_a_worker_whose_lease_ran_out_is_refused_though_nobody_took_over(database_url):
+    clock = VirtualClock(MORNING)
+    async with a_store(database_url, clock=clock) as store:
+        await owed(store, "ada")
+        claim = await claimed(store, "ada", "paused")
+        await store.ledger.check(claim)
+        clock.advance(seconds=60)
+
+        with pytest.raises(ClaimLost):
+            await store.ledger.check(claim)
+
+
 async def test_nobody_is_taken_over_while_a_send_may_still_be_under_way(database_url):
     clock = VirtualClock(MORNING)
     async with a_store(database_url, clock=clock) as store:
