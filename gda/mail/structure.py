@@ -13,6 +13,8 @@ from email.policy import Compat32
 from email.policy import Policy as AnyPolicy
 from typing import Any
 
+from gda.mail.split import split_mail
+
 SIZE_LIMIT = 512_000  # Bytes given to the parser; ordinary lines of that size take it about 15 ms.
 RUN_LIMIT = 64_000  # Bytes kept of each base64 block of a larger mail.
 VALUE_LIMIT = 4_000  # Characters of a field; parameters by the thousand cost the library quadratic time.
@@ -108,6 +110,14 @@ def _with_newlines(raw: bytes) -> bytes:
 
 
 def _parsed(raw: bytes) -> Structure:
+    try:
+        return Structure(split_mail(raw, MailPolicy(message_factory=Part), Part))
+    except Exception:  # Not a mail like most, or one that breaks the library's reading of a head.
+        return parsed_by_library(raw)
+
+
+def parsed_by_library(raw: bytes) -> Structure:
+    """Take ``raw`` apart with the library alone, as far as it comes."""
     made: list[Part] = []
 
     def make(policy: AnyPolicy) -> Part:
