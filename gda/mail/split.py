@@ -12,6 +12,7 @@ from email.policy import Policy
 from itertools import pairwise
 from typing import Any, TypeVar
 
+_NEWLINE = ord("\n")
 _BLANK = re.compile(rb"\r?\n\r?\n")
 
 P = TypeVar("P", bound="Message[Any, Any]")
@@ -72,10 +73,12 @@ def _pieces(body: bytes, boundary: str) -> list[bytes]:
     """What lies between the boundary's lines; the newline before each belongs to it."""
     if not boundary.isascii() or not boundary:
         raise NotPlain
-    line = re.compile(rb"(?:\A|\r?\n)--" + re.escape(boundary.encode("ascii")) + rb"(--)?[ \t]*(?=\r?\n|\Z)")
-    found = list(line.finditer(body))
-    if len(found) < 2 or [bool(one[1]) for one in found] != [False] * (len(found) - 1) + [True]:
+    mark = re.compile(re.escape(b"--" + boundary.encode("ascii")) + rb"(--)?[ \t]*(?:(\r?\n)|\Z)")
+    lines = [found for found in mark.finditer(body) if found.start() == 0 or body[found.start() - 1] == _NEWLINE]
+    if len(lines) < 2 or [bool(line[1]) for line in lines] != [False] * (len(lines) - 1) + [True]:
         raise NotPlain
-    return [
-        body[first.end() : second.start()].removeprefix(b"\r").removeprefix(b"\n") for first, second in pairwise(found)
-    ]
+    return [_without_newline(body[first.end() : second.start()]) for first, second in pairwise(lines)]
+
+
+def _without_newline(piece: bytes) -> bytes:
+    return piece[:-2] if piece.endswith(b"\r\n") else piece[:-1]
