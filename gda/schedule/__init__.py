@@ -10,6 +10,8 @@ from gda.schedule.expression import (
     Once,
     parse,
 )
+from gda.schedule.fluent import every
+from gda.schedule.schedule import Schedule, is_due, next_after
 from gda.schedule.slots import (
     DueSlot,
     first_after,
@@ -38,11 +40,15 @@ __all__ = [
     "PreviewRow",
     "Promise",
     "Resolved",
+    "Schedule",
     "decide_due",
     "describe",
+    "every",
     "first_after",
+    "is_due",
     "is_utc",
     "latest_slot",
+    "next_after",
     "next_slots",
     "parse",
     "parse_slot",

@@ -137,7 +137,7 @@ def parse_cron(text: str, *, seconds: bool = False) -> Cron:
     days = _parse_days(parts[2])
     weekdays, nth = _parse_weekdays(parts[4])
     _check_day_fields(parts[2], parts[4], mode, special=bool(nth) or days == (LAST,))
-    _check_possible(days, months, parts[2])
+    days = _possible_days(days, months, parts[2])
     if mode == "any" and (days == DAY.full or weekdays == EVERY_WEEKDAY):
         days, weekdays = DAY.full, EVERY_WEEKDAY
     return Cron(minutes, hours, days, months, weekdays, nth, mode == "any" and days != DAY.full, second)
@@ -190,7 +190,7 @@ def _check_day_fields(days: str, weekdays: str, mode: str, *, special: bool) -> 
         raise Refusal(f"{mode!r} is for a line that sets both day-of-month and day-of-week; leave it out")
 
 
-def _check_possible(days: tuple[int, ...], months: tuple[int, ...], text: str) -> None:
+def _possible_days(days: tuple[int, ...], months: tuple[int, ...], text: str) -> tuple[int, ...]:
     # Also with 'any': Prefect raises on '0 9 31 6 0' (31 June or Sundays) on every pass and the schedule is dead.
     longest = max(_LONGEST_MONTH.get(month, 31) for month in months)
     if min(days) > longest:
@@ -198,6 +198,8 @@ def _check_possible(days: tuple[int, ...], months: tuple[int, ...], text: str) -
             f"day-of-month {text} never comes in the months named, which have at most {longest} days; "
             "write 'L' for the last day of the month"
         )
+    # '0 9 1,31 2 *' is '0 9 1 2 *'. Left in, the 31st would get a line of its own for Prefect (see crons), and be dead.
+    return days if days == DAY.full else tuple(day for day in days if day <= longest)
 
 
 def _days_text(days: tuple[int, ...]) -> str:
