@@ -1,35 +1,66 @@
-"""``python -m bench [--users N] [--plain N]``: run the measurements, write ``bench/results/*.json``, print a table."""
+"""``python -m bench [digests|ledger]``: run the measurements, write ``bench/results/*.json``, print a table.
+
+Without a name both are run. Exit code 1 when a bound does not hold.
+"""
 
 import argparse
 import asyncio
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-
-from bench.digests import Figures, measure
+from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
 
 
 def main() -> int:
-    """Run the measurements and tell what they gave; exit code 1 when GDA was not at least 100 times plain Prefect."""
+    """Run what was asked for and tell what it gave."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--users", type=int, default=5000, help="users in the batch")
-    parser.add_argument("--plain", type=int, default=24, help="flow runs of plain Prefect")
+    parser.add_argument("which", nargs="?", choices=["digests", "ledger"], help="only these measurements")
+    parser.add_argument("--users", type=int, default=5000, help="digests: users in the batch")
+    parser.add_argument("--plain", type=int, default=24, help="digests: flow runs of plain Prefect")
+    parser.add_argument("--occurrences", type=int, default=2000, help="ledger: occurrences in one round")
+    parser.add_argument("--settled", type=int, default=1_000_000, help="ledger: rows beside which an empty sweep runs")
     asked = parser.parse_args()
-    figures = asyncio.run(
-        measure(users=asked.users, plain_runs=asked.plain, say=lambda text: print(text, file=sys.stderr))
-    )
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "digests.json").write_text(json.dumps(figures.as_json(), indent=2) + "\n")
-    show(figures)
+    measurements = {"digests": digests, "ledger": ledger}
+    chosen = [asked.which] if asked.which else list(measurements)
+    return max(measurements[name](asked) for name in chosen)
+
+
+def digests(asked: argparse.Namespace) -> int:
+    """GDA against plain Prefect: at least 100 times as fast."""
+    from bench.digests import measure
+
+    figures = asyncio.run(measure(users=asked.users, plain_runs=asked.plain, say=say))
+    keep("digests", figures.as_json(), figures.rows())
     return 0 if figures.ratio >= 100 else 1
 
 
-def show(figures: Figures) -> None:
-    """Print the table."""
-    for name, value in figures.rows():
-        print(f"{name:<58}{value:>16}")
+def ledger(asked: argparse.Namespace) -> int:
+    """The ledger against its own SQL sent raw, an empty sweep, and its CPU beside Prefect's."""
+    from bench.ledger import measure
+
+    figures = asyncio.run(measure(occurrences=asked.occurrences, settled=asked.settled, say=say))
+    keep("ledger", figures.as_json(), figures.rows())
+    for name, swept in figures.sweeps.items():
+        print(f"query plans of the empty sweep on {name}:", *swept.plans, sep="\n  ")
+    for miss in figures.misses:
+        print(f"MISSED: {miss}")
+    return 1 if figures.misses else 0
+
+
+def say(text: str) -> None:
+    """Progress goes to stderr."""
+    print(text, file=sys.stderr)
+
+
+def keep(name: str, figures: dict[str, Any], rows: Sequence[tuple[str, str]]) -> None:
+    """Write the figures, and print the table."""
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{name}.json").write_text(json.dumps(figures, indent=2) + "\n")
+    for title, value in rows:
+        print(f"{title:<58}{value:>16}")
 
 
 if __name__ == "__main__":

@@ -163,11 +163,12 @@ def choose_account() -> Account:
 
 
 @contextmanager
-def running_postgres(binaries: Path | None = None) -> Iterator[Postgres]:
+def running_postgres(binaries: Path | None = None, options: Sequence[str] = QUICK) -> Iterator[Postgres]:
     """Run a fresh server on a free loopback port with a Unix socket beside its data; stop and delete it at the end.
 
     Args:
         binaries: the folder of ``initdb`` and ``postgres``; None looks for it.
+        options: the server's settings, as ``name=value``; speed before safety when not given.
 
     Raises:
         NoPostgres: when there is none, or it does not start; the message ends with its own words.
@@ -178,7 +179,7 @@ def running_postgres(binaries: Path | None = None) -> Iterator[Postgres]:
         account.own(folder)
         programs = _runnable(binaries or find_binaries(), folder, account)
         _initialise(programs, folder, account)
-        with _serving(programs, folder, account) as port:
+        with _serving(programs, folder, account, options) as port:
             yield Postgres(port, folder, count(1))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -239,10 +240,10 @@ def _initialise(programs: Path, folder: Path, account: Account) -> None:
 
 
 @contextmanager
-def _serving(programs: Path, folder: Path, account: Account) -> Iterator[int]:
+def _serving(programs: Path, folder: Path, account: Account, options: Sequence[str]) -> Iterator[int]:
     for _ in range(3):  # Somebody else may take the free port before the server does.
         port = _free_port()
-        guard = _spawn(programs, folder, account, port)
+        guard = _spawn(programs, folder, account, port, options)
         try:
             if _accepts(guard, folder, port):
                 yield port
@@ -252,9 +253,11 @@ def _serving(programs: Path, folder: Path, account: Account) -> Iterator[int]:
     raise NoPostgres(f"PostgreSQL did not start: {(folder / 'log').read_text(errors='replace')[-2000:]}")
 
 
-def _spawn(programs: Path, folder: Path, account: Account, port: int) -> subprocess.Popen[bytes]:
-    options = ["listen_addresses=127.0.0.1", f"port={port}", f"unix_socket_directories={folder}", *QUICK]
-    server = [str(programs / "postgres"), "-D", str(folder / "data"), *(f"--{option}" for option in options)]
+def _spawn(
+    programs: Path, folder: Path, account: Account, port: int, options: Sequence[str]
+) -> subprocess.Popen[bytes]:
+    where = ["listen_addresses=127.0.0.1", f"port={port}", f"unix_socket_directories={folder}"]
+    server = [str(programs / "postgres"), "-D", str(folder / "data"), *(f"--{one}" for one in (*where, *options))]
     with (folder / "log").open("wb") as log:
         return subprocess.Popen(  # type: ignore[no-any-return,call-overload]
             ["/bin/sh", "-c", GUARD, "guard", str(folder), *server],

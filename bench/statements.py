@@ -1,0 +1,116 @@
+"""The SQL that GDA sends, recorded, and the same SQL sent again straight through the driver."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import event
+from sqlalchemy.engine import make_url
+
+from gda.store import Database
+
+PRAGMAS = ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON")
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One call of the driver; ``parameters`` are a list of rows where ``many``."""
+
+    sql: str
+    parameters: Any
+    many: bool
+
+
+@dataclass
+class Script:
+    """Transactions in the order in which they ended, each a list of statements and its ending."""
+
+    transactions: list[tuple[list[Statement], str]] = field(default_factory=list)
+
+    @property
+    def statements(self) -> list[Statement]:
+        """All statements, in order."""
+        return [statement for statements, _ in self.transactions for statement in statements]
+
+    @property
+    def commits(self) -> int:
+        """Transactions that were committed."""
+        return sum(ending == "COMMIT" for _, ending in self.transactions)
+
+
+@contextmanager
+def recorded(database: Database) -> Iterator[Script]:
+    """Record what is sent through ``database`` until the block ends."""
+    script, running = Script(), dict[int, list[Statement]]()
+    engine = database.engine.sync_engine
+
+    def note(connection: Any, _cursor: Any, sql: str, parameters: Any, _context: Any, many: bool) -> None:
+        rows = list(parameters) if many else parameters
+        running.setdefault(id(connection.connection.dbapi_connection), []).append(Statement(sql, rows, many))
+
+    def commit(connection: Any) -> None:
+        end(connection, "COMMIT")
+
+    def rollback(connection: Any) -> None:
+        end(connection, "ROLLBACK")
+
+    def end(connection: Any, ending: str) -> None:
+        if statements := running.pop(id(connection.connection.dbapi_connection), None):
+            script.transactions.append((statements, ending))
+
+    listeners: dict[str, Any] = {"before_cursor_execute": note, "commit": commit, "rollback": rollback}
+    for name, listener in listeners.items():
+        event.listen(engine, name, listener)
+    try:
+        yield script
+    finally:
+        for name, listener in listeners.items():
+            event.remove(engine, name, listener)
+
+
+async def replayed(script: Script, url: str) -> float:
+    """Send ``script`` to the database at ``url`` through its bare driver; the seconds it took."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        return await _through_aiosqlite(script, str(parsed.database))
+    return await _through_asyncpg(script, parsed.set(drivername="postgresql").render_as_string(hide_password=False))
+
+
+async def _through_aiosqlite(script: Script, path: str) -> float:
+    import aiosqlite
+
+    async with aiosqlite.connect(path, isolation_level=None) as connection:
+        for pragma in PRAGMAS:
+            await connection.execute(f"PRAGMA {pragma}")
+        started = time.perf_counter()
+        for statements, ending in script.transactions:
+            for statement in statements:
+                if statement.many:
+                    await connection.executemany(statement.sql, statement.parameters)
+                else:
+                    cursor = await connection.execute(statement.sql, statement.parameters)
+                    await cursor.fetchall()
+                    await cursor.close()
+            await connection.execute(ending)
+        return time.perf_counter() - started
+
+
+async def _through_asyncpg(script: Script, url: str) -> float:
+    import asyncpg  # type: ignore[import-untyped]
+
+    connection = await asyncpg.connect(url)
+    try:
+        started = time.perf_counter()
+        for statements, ending in script.transactions:
+            await connection.execute("BEGIN")
+            for statement in statements:
+                if statement.many:
+                    await connection.executemany(statement.sql, statement.parameters)
+                else:
+                    await connection.fetch(statement.sql, *statement.parameters)
+            await connection.execute(ending)
+        return time.perf_counter() - started
+    finally:
+        await connection.close()
