@@ -1,43 +1,28 @@
-"""What a job's body receives, and what a job type is."""
+"""What a job type is; ``gda.declare`` makes one of a function, ``gda.binding`` makes it ready to run."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from pydantic import BaseModel
 
-from gda.lifecycle import Claim, Occurrence
-from gda.outcome import Outcome
+from gda.body import Job, Middleware, Perform
+from gda.hooks import NO_HOOKS, Hooks
 from gda.retry import RetryPolicy
+from gda.settings import Settings
 
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One attempt: the claim it runs under, its number, and the check to make before anything irreversible."""
-
-    claim: Claim
-    number: int
-    still_mine: Callable[[], Awaitable[None]]
-    """Raises ClaimLost when another worker has taken the occurrence over."""
-    payload: Any = None
-    """The occurrence's payload as the job type's model; None where the job type has no model."""
-
-    @property
-    def occurrence(self) -> Occurrence:
-        """What is due."""
-        return self.claim.occurrence
-
-
-Perform = Callable[[Job], Awaitable[Outcome]]
+__all__ = ["Job", "JobType", "Middleware", "Perform"]
 
 
 @dataclass(frozen=True, slots=True)
 class JobType:
-    """A kind of work: its stable name, its body (tools already bound), and how it is tried and queued."""
+    """A kind of work: its stable name, its body, and how it is tried and queued."""
 
     kind: str
     perform: Perform
+    """Performs one attempt; where the kind has tools, only once they are bound."""
     retry: RetryPolicy
     payload: type[BaseModel] | None = None
     """What an enqueued occurrence carries; Prefect's UI makes a form of it."""
@@ -47,3 +32,20 @@ class JobType:
     """For people: what makes two occurrences the same."""
     aliases: tuple[str, ...] = ()
     """Earlier names of the kind, under which rows may still lie."""
+    hooks: Hooks = NO_HOOKS
+    middleware: tuple[Middleware, ...] = ()
+    """The kind's own, outermost first; they stand inside those that every kind has."""
+    body: Callable[..., Any] | None = None
+    """The function as it was declared."""
+    tools: Callable[..., AbstractAsyncContextManager[Any]] | None = None
+    """Opens what the body works with, from settings and store; the body then takes them before the job."""
+    inherits: frozenset[str] = frozenset()
+    """Which of ``retry`` and ``timeout`` were not declared, and so are the installation's."""
+
+    def retry_under(self, settings: Settings) -> RetryPolicy:
+        """The kind's own retry policy, or what ``GDA_RETRY_*`` say where it declares none."""
+        return RetryPolicy.from_settings(settings) if "retry" in self.inherits else self.retry
+
+    def timeout_under(self, settings: Settings) -> timedelta:
+        """The kind's own timeout of one attempt, or the installation's where it declares none."""
+        return timedelta(seconds=settings.timeout_seconds) if "timeout" in self.inherits else self.timeout

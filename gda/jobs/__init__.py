@@ -2,7 +2,10 @@
 
 DIGEST = "digest"
 
+PLACES = {DIGEST: "gda.jobs.digest:digest"}
+"""Where each kind is declared; read when the kind is first used, since its module imports a good deal."""
+
 
 def kinds() -> tuple[str, ...]:
-    """The kinds that can be scheduled, by their stable names."""
-    return (DIGEST,)
+    """The kinds that GDA brings, by their stable names."""
+    return tuple(PLACES)

@@ -5,18 +5,22 @@ an intent with the window is written, after it the confirmation; a worker that d
 doubt*, and the next attempt looks for the mail in the mailbox before it sends the same Message-ID again.
 """
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.utils import parseaddr
-from functools import partial
 from zoneinfo import ZoneInfo
 
 import httpx
 
+from gda.binding import bind
+from gda.declare import job_type
 from gda.delivery.smtp import SmtpPool
 from gda.digest import Recipient, as_bytes, build_email, compose, message_id_for, render
 from gda.errors import InDoubt, ProviderError, UsageError
 from gda.google.gmail import Gmail
+from gda.google.http import open_http
 from gda.job import Job, JobType
 from gda.jobs import DIGEST
 from gda.jobs.mailbox import Mailboxes
@@ -24,7 +28,6 @@ from gda.jobs.window import Found, gather, read_messages
 from gda.lifecycle import IN_DOUBT_RECHECK
 from gda.mail import Message
 from gda.outcome import Done, Outcome, Skip, Snooze
-from gda.retry import RetryPolicy
 from gda.settings import Settings
 from gda.store import Confirmation, Effect, Errand, Intent, Store
 from gda.vault import Vault
@@ -43,10 +46,18 @@ class DigestTools:
     sender_address: str
 
 
-def digest_job(settings: Settings, store: Store, vault: Vault, http: httpx.AsyncClient, smtp: SmtpPool) -> JobType:
-    """Bind the digest to its tools. Raises UsageError when ``GDA_MAIL_FROM`` holds no address."""
-    tools = DigestTools(settings, store, Mailboxes(store, vault, http, settings), smtp, _address_of(settings.mail_from))
-    return JobType(DIGEST, partial(deliver, tools), RetryPolicy.from_settings(settings))
+def digest_tools(
+    settings: Settings, store: Store, vault: Vault, http: httpx.AsyncClient, smtp: SmtpPool
+) -> DigestTools:
+    """Put the tools together over open connections. Raises UsageError when ``GDA_MAIL_FROM`` holds no address."""
+    return DigestTools(settings, store, Mailboxes(store, vault, http, settings), smtp, _address_of(settings.mail_from))
+
+
+@asynccontextmanager
+async def open_tools(settings: Settings, store: Store) -> AsyncIterator[DigestTools]:
+    """Open HTTP client and mail connections, and close them at the end. Raises UsageError."""
+    async with open_http(settings) as http, SmtpPool(settings) as smtp:
+        yield digest_tools(settings, store, Vault.from_settings(settings), http, smtp)
 
 
 async def deliver(tools: DigestTools, job: Job) -> Outcome:
@@ -68,6 +79,15 @@ async def deliver(tools: DigestTools, job: Job) -> Outcome:
     if errand.effect is None:
         return await send_new(tools, job, errand, gmail)
     return await resume(tools, job, errand, errand.effect, gmail)
+
+
+digest = job_type(kind=DIGEST, once_per="slot", tools=open_tools)(deliver)
+"""The kind as everybody declares one."""
+
+
+def digest_job(settings: Settings, store: Store, vault: Vault, http: httpx.AsyncClient, smtp: SmtpPool) -> JobType:
+    """The digest, ready to run over open connections. Raises UsageError when ``GDA_MAIL_FROM`` holds no address."""
+    return bind(digest, settings, digest_tools(settings, store, vault, http, smtp))
 
 
 async def send_new(tools: DigestTools, job: Job, errand: Errand, gmail: Gmail) -> Outcome:
