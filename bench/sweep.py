@@ -23,7 +23,8 @@ FILL = text(
     INSERT INTO gda_occurrences (id, kind, dedup_key, user_id, slot, due_at, status, ready_at, fence, woken_by,
                                  created_at, started_at, finished_at)
     SELECT CAST(100000000 + i AS VARCHAR(36)), 'digest', 'u' || (i % 10000) || '/default/' || i, 'u' || (i % 10000),
-           '2026-03-10T07:30', :then, 'done', :then, CASE WHEN i % 10 = 0 THEN 1 ELSE 2 END, 'schedule', :then, :then, :then
+           '2026-03-10T07:30', :then, 'done', :then, CASE WHEN i % 10 = 0 THEN 1 ELSE 2 END, 'schedule',
+           :then, :then, :then
     FROM n
     """
 ).bindparams(bindparam("then", type_=UtcInstant))
