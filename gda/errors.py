@@ -10,6 +10,7 @@
     ├── Unavailable             a server, port or file GDA needs is not there: say which and what to do
     │   └── SchemaOutOfDate     the database is older or newer than this code
     ├── ClaimLost               somebody else holds the occurrence now; the late write was refused
+    ├── NotLeader               another instance holds the named lease of this work
     ├── ShuttingDown            the worker was asked to stop; what was not done is handed back unburnt
     ├── InDoubt                 an effect may or may not have happened; ask before doing it again
     └── ProviderError           what Google or a mail server answered, classified once (DESIGN 8)
@@ -63,6 +64,10 @@ class SchemaOutOfDate(Unavailable):
 
 class ClaimLost(GdaError):
     """The lease passed to somebody else; the late write was refused."""
+
+
+class NotLeader(GdaError):
+    """Another instance holds the named lease; it does the work."""
 
 
 class ShuttingDown(GdaError):

@@ -10,12 +10,14 @@ from gda.store.effects import Confirmation, Effects, Errand, Intent
 from gda.store.group_commit import GroupCommit
 from gda.store.hand import ByHand, Target
 from gda.store.history import History, Story
+from gda.store.leases import Leases, NamedLease
 from gda.store.ledger import Ledger, Worker
 from gda.store.promises import Defaults, Promised, Waker
 from gda.store.records import Attempt, Credential, Effect, MailCursor, Schedule, User
 from gda.store.schedules import Schedules, Wish
 from gda.store.schema import current, downgrade, require_current, upgrade
 from gda.store.scopes import Scope
+from gda.store.sweeping import Sweeping
 from gda.store.users import Credentials, Users
 
 __all__ = [
@@ -33,14 +35,17 @@ __all__ = [
     "Errand",
     "History",
     "Intent",
+    "Leases",
     "Ledger",
     "MailCursor",
+    "NamedLease",
     "Promised",
     "Schedule",
     "Schedules",
     "Scope",
     "Store",
     "Story",
+    "Sweeping",
     "Target",
     "User",
     "Users",
@@ -68,6 +73,8 @@ class Store:
     ledger: Ledger
     effects: Effects
     history: History
+    leases: Leases
+    sweeping: Sweeping
 
 
 def make_store(database: Database, settings: Settings) -> Store:
@@ -82,6 +89,8 @@ def make_store(database: Database, settings: Settings) -> Store:
         ledger=Ledger(database, settings, writes=writes, reads=reads),
         effects=Effects(writes=writes, reads=reads),
         history=History(database),
+        leases=Leases(database),
+        sweeping=Sweeping(database, Defaults.of(settings)),
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import ColumnElement, Select, bindparam, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -81,6 +81,7 @@ async def promise_due(
     waker: Waker,
     defaults: Defaults,
     limit: int = 500,
+    only: ColumnElement[bool] | None = None,
 ) -> Promised:
     """Promise what is due in ``scope`` by ``now + early``, for at most ``limit`` schedules.
 
@@ -92,11 +93,12 @@ async def promise_due(
         waker: who woke GDA.
         defaults: for columns that the schedule leaves open.
         limit: schedules evaluated in this transaction; call again while ``evaluated`` equals it.
+        only: a further condition on schedules.
 
     Returns:
         What was inserted; ``problems`` names schedules whose stored row no longer parses (they are marked and skipped).
     """
-    rows = await _due_schedules(connection, scope, now + early, limit)
+    rows = await _due_schedules(connection, due_schedules(scope, now + early), limit, only)
     inserts: list[dict[str, Any]] = []
     moves: list[dict[str, Any]] = []
     problems: list[str] = []
@@ -118,8 +120,12 @@ async def promise_due(
     return Promised(len(rows), scheduled, len(new) - len(scheduled), tuple(problems))
 
 
-async def _due_schedules(connection: AsyncConnection, scope: Scope, until: datetime, limit: int) -> Sequence[Any]:
-    query = due_schedules(scope, until).order_by(schedules.c.next_due_at).limit(limit)
+async def _due_schedules(
+    connection: AsyncConnection, query: Select[Any], limit: int, only: ColumnElement[bool] | None
+) -> Sequence[Any]:
+    query = query.order_by(schedules.c.next_due_at).limit(limit)
+    if only is not None:
+        query = query.where(only)
     if connection.dialect.name == "postgresql":
         query = query.with_for_update(of=schedules, skip_locked=True)
     return (await connection.execute(query)).all()
