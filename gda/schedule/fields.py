@@ -90,7 +90,9 @@ def _parse_span(kind: Field, text: str, *, stepped: bool) -> range:
         # croniter (to 7.0.0) and Prefect read a-a as the whole field: 0 9-9 * * * runs 24 times a day. Here it is a.
         return range(first, last + 1)
     first = _parse_value(kind, text)
-    return range(first, (kind.high if stepped else first) + 1)
+    # '3/2' in day-of-week is Wednesday and Friday, as croniter and Prefect read it; cronsim goes on to 7, a Sunday.
+    top = 6 if kind is WEEKDAY else kind.high
+    return range(first, (max(top, first) if stepped else first) + 1)
 
 
 def _unwrapped(kind: Field, first: int, last: int) -> str:
