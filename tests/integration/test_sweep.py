@@ -1,0 +1,114 @@
+"""The sweep: what it promises, recovers and asks drains for, on both databases; an empty one reads indexes only."""
+
+from datetime import timedelta
+
+from sqlalchemy import text
+from sqlalchemy.dialects import postgresql, sqlite
+
+from gda.lifecycle import Status
+from gda.settings import Settings
+from gda.store import ByHand, Scope, Store, Waker, Worker
+from gda.store.sweeping import finished_since, leased_since, next_kind, overdue_spreads, ready
+from gda.sweep import Swept, sweep
+from tests.builders import MORNING, VirtualClock, a_store, a_user_with_digest
+
+DUE = MORNING + timedelta(minutes=90)
+"""07:30 in London on the builders' morning."""
+
+
+async def swept(store: Store, asked: list[tuple[str, str]] | None = None) -> Swept:
+    async def ensure_drain(kind: str, queue: str) -> bool:
+        (asked if asked is not None else []).append((kind, queue))
+        return True
+
+    async def close_runs(_: Store) -> int:
+        return 0
+
+    return await sweep(store, Settings(), Waker("sweep"), ensure_drain=ensure_drain, close_runs=close_runs)
+
+
+async def test_a_missed_slot_is_promised_after_the_grace_and_once(database_url):
+    clock, asked = VirtualClock(DUE + timedelta(seconds=119)), list[tuple[str, str]]()
+    async with a_store(database_url, clock=VirtualClock(MORNING)) as before:
+        await a_user_with_digest(before)
+    async with a_store(database_url, clock=clock) as store:
+        early = await swept(store, asked)
+        clock.advance(seconds=2)
+        late = await swept(store, asked)
+        again = await swept(store)
+        rows = await store.history.list()
+    assert (early.promised, late.promised, again.promised) == (0, 1, 0)
+    assert [(row.status, row.woken_by) for row in rows] == [(Status.SCHEDULED, "sweep")]
+    assert asked == [("digest", "default")]
+
+
+async def test_a_spread_schedule_is_missed_only_when_its_spread_has_passed_too(database_url):
+    clock = VirtualClock(MORNING)
+    async with a_store(database_url, clock=clock) as store:
+        await a_user_with_digest(store, "ada", spread=timedelta(minutes=10))
+        await a_user_with_digest(store, "bruno")
+        clock.instant = DUE + timedelta(minutes=3)
+        first = await swept(store)
+        owners = {row.user_id for row in await store.history.list()}
+        clock.instant = DUE + timedelta(minutes=13)
+        second = await swept(store)
+    assert (first.promised, owners, second.promised) == (1, {"bruno"}, 1)
+
+
+async def test_what_a_dead_worker_left_is_recovered_and_gets_a_drain(database_url):
+    clock, asked = VirtualClock(MORNING), list[tuple[str, str]]()
+    async with a_store(database_url, clock=clock) as store:
+        await a_user_with_digest(store)
+        await store.ledger.promise_by_hand(Scope("digest", user_id="ada"), ByHand(), Waker("hand"))
+        await store.ledger.claim(Scope("digest"), Worker("gone"), limit=1)
+        held = await swept(store, asked)
+        clock.advance(seconds=61)
+        freed = await swept(store, asked)
+    assert (held.recovered, freed.recovered, asked) == (0, 1, [("digest", "default")])
+
+
+async def test_a_step_that_fails_is_counted_and_the_others_run(database_url):
+    clock = VirtualClock(MORNING)
+    async with a_store(database_url, clock=clock) as store:
+        await a_user_with_digest(store)
+        clock.instant = DUE + timedelta(minutes=3)
+
+        async def broken(*_: object) -> bool:
+            raise OSError("away")
+
+        found = await sweep(store, Settings(), Waker("sweep"), ensure_drain=broken, close_runs=broken)
+    assert found.promised == 1
+    assert found.failures == ["close runs: OSError", "drain digest: OSError"]
+
+
+async def test_ten_thousand_schedules_and_an_empty_ledger_send_nothing(database_url):
+    from gda.store import Wish
+
+    async with a_store(database_url, clock=VirtualClock(MORNING)) as store:
+        wishes = [Wish(None, "digest", "daily 07:30", name=f"n{number}") for number in range(10_000)]
+        await store.schedules.add_many(wishes, {})
+        found, asked = await swept(store, there := []), there
+    assert (found.evaluated, found.promised, asked) == (0, 0, [])
+
+
+async def test_the_sweep_reads_through_indexes_only(database_url):
+    queries = [
+        next_kind(""),
+        overdue_spreads("digest", MORNING),
+        ready(MORNING, timedelta(seconds=120)),
+        leased_since(MORNING),
+        finished_since(MORNING),
+    ]
+    async with a_store(database_url) as store, store.database.read() as connection:
+        is_sqlite = store.database.is_sqlite
+        if not is_sqlite:
+            await connection.execute(text("SET enable_seqscan = off"))
+        for query in queries:
+            dialect = sqlite.dialect() if is_sqlite else postgresql.dialect()
+            spelled = str(query.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
+            explain = "EXPLAIN QUERY PLAN " if is_sqlite else "EXPLAIN "
+            rows = (await connection.execute(text((explain + spelled).replace(":", r"\:")))).all()
+            plan = "\n".join(str(row[-1]) for row in rows)
+            assert "Seq Scan" not in plan, plan
+            assert "USING" in plan or "Index" in plan, plan
+            assert "ix_gda_" in plan, plan
