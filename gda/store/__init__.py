@@ -14,6 +14,7 @@ from gda.store.leases import Leases, NamedLease
 from gda.store.ledger import Ledger, Worker
 from gda.store.promises import Defaults, Promised, Waker
 from gda.store.records import Attempt, Credential, Effect, MailCursor, Schedule, User
+from gda.store.retention import Retention
 from gda.store.schedules import Schedules, Wish
 from gda.store.schema import current, downgrade, require_current, upgrade
 from gda.store.scopes import Scope
@@ -40,6 +41,7 @@ __all__ = [
     "MailCursor",
     "NamedLease",
     "Promised",
+    "Retention",
     "Schedule",
     "Schedules",
     "Scope",
@@ -75,6 +77,7 @@ class Store:
     history: History
     leases: Leases
     sweeping: Sweeping
+    retention: Retention
 
 
 def make_store(database: Database, settings: Settings) -> Store:
@@ -91,6 +94,7 @@ def make_store(database: Database, settings: Settings) -> Store:
         history=History(database),
         leases=Leases(database),
         sweeping=Sweeping(database, Defaults.of(settings)),
+        retention=Retention(database),
     )
 
 
