@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.exceptions import ObjectNotFound
 
-
 GENERIC = "run-job/drain"
 """The deployment that performs any kind."""
 

@@ -1,0 +1,127 @@
+"""Enqueue work without a schedule: now, at a time, or after a delay; performed by drain runs."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from gda.errors import UsageError
+from gda.settings import Settings
+from gda.store.promises import Waker
+from gda.store.queue import Enqueued, Item, OnConflict, Queue, Unique
+
+if TYPE_CHECKING:
+    from gda.job import JobType
+    from gda.registry import Registry
+
+__all__ = ["Enqueued", "NewJob", "OnConflict", "Unique", "enqueue", "enqueue_many"]
+
+QUEUES = ("critical", "default", "bulk")
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """One piece of work of ``kind``; what is None or empty is what its job type says.
+
+    ``at`` is an aware instant, ``delay`` counts from now by the store's clock; a higher ``priority`` goes first.
+    """
+
+    kind: str
+    payload: Mapping[str, Any] = field(default_factory=dict)
+    user_id: str | None = None
+    at: datetime | None = None
+    delay: timedelta | None = None
+    queue: str | None = None
+    priority: int = 0
+    unique: Unique | None = None
+    timeout: timedelta | None = None
+    max_attempts: int | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+async def enqueue(queue: Queue, registry: "Registry", settings: Settings, job: NewJob) -> Enqueued:
+    """Enqueue one job; as :func:`enqueue_many`."""
+    [result] = await enqueue_many(queue, registry, settings, [job])
+    return result
+
+
+async def enqueue_many(
+    queue: Queue, registry: "Registry", settings: Settings, jobs: Sequence[NewJob], *, waker: str = "enqueue"
+) -> list[Enqueued]:
+    """Enqueue all of ``jobs`` in one transaction, or none.
+
+    Args:
+        queue: where they are written.
+        registry: knows their kinds.
+        settings: what kinds leave open, and how long rows are kept.
+        jobs: what to do.
+        waker: who asks, for the record.
+
+    Returns:
+        What became of each, in the same order.
+
+    Raises:
+        UsageError: a value breaks a rule (UnknownKind where it is the kind); nothing was written.
+        AlreadyExists: a unique key is taken and its policy is reject; nothing was written.
+    """
+    items = [_item(job, registry.get(job.kind), settings) for job in jobs]
+    return await queue.add(items, Waker(waker))
+
+
+def _item(job: NewJob, job_type: "JobType", settings: Settings) -> Item:
+    _check(job, settings)
+    timeout = job.timeout or job_type.timeout_under(settings)
+    return Item(
+        kind=job_type.kind,
+        payload=_payload(job, job_type),
+        user_id=job.user_id,
+        queue=_queue(job.queue or job_type.queue),
+        priority=job.priority,
+        timeout_seconds=round(timeout.total_seconds()),
+        max_attempts=job.max_attempts or job_type.retry_under(settings).attempts,
+        metadata=dict(job.metadata) or None,
+        at=job.at,
+        delay=job.delay or timedelta(0),
+        unique=job.unique,
+    )
+
+
+def _check(job: NewJob, settings: Settings) -> None:
+    if job.at is not None and job.delay is not None:
+        raise UsageError("an instant and a delay were given: give one of them")
+    if job.at is not None and job.at.tzinfo is None:
+        raise UsageError(f"{job.at.isoformat()} has no timezone: add one, such as Z or +02:00")
+    if job.delay is not None and job.delay < timedelta(0):
+        raise UsageError(f"a delay of {job.delay} is in the past: give none, or a positive one")
+    if job.timeout is not None and job.timeout < timedelta(seconds=1):
+        raise UsageError(f"a timeout of {job.timeout} is too short: give 1 s or more")
+    if job.max_attempts is not None and job.max_attempts < 1:
+        raise UsageError(f"{job.max_attempts} attempts are too few: give 1 or more")
+    kept = timedelta(days=settings.retention_days)
+    if job.unique and job.unique.period and job.unique.period > kept:
+        raise UsageError(
+            f"a unique key's period of {job.unique.period} outlives the rows it counts, which are kept for "
+            f"{settings.retention_days} days: shorten it, or raise GDA_RETENTION_DAYS"
+        )
+
+
+def _queue(name: str) -> str:
+    if name not in QUEUES:
+        raise UsageError(f"queue {name!r} does not exist: choose one of {', '.join(QUEUES)}")
+    return name
+
+
+def _payload(job: NewJob, job_type: "JobType") -> dict[str, Any] | None:
+    if job_type.payload is None:
+        if job.payload:
+            raise UsageError(f"kind {job_type.kind} takes no payload: leave it out")
+        return None
+    try:
+        return job_type.payload.model_validate(dict(job.payload)).model_dump(mode="json")
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(map(str, one['loc'])) or 'payload'}: {one['type']}" for one in error.errors(include_input=False)
+        )
+        raise UsageError(f"the payload does not fit kind {job_type.kind} ({problems})") from None
