@@ -5,10 +5,11 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 
 from flows.services import open_services
+from gda.binding import opened
 from gda.glue.batch import attempt_in_batch, run_batch
 from gda.glue.runs import Request, asks_again, first_name
 from gda.jobs import DIGEST
-from gda.jobs.digest import digest_job
+from gda.jobs.digest import digest
 from gda.runner import Desk
 
 
@@ -30,8 +31,7 @@ async def deliver_digests(
         extra: deliver one digest now, beside the schedule (needs `user`).
     """
     request = Request(DIGEST, user=user, expression=expression, timezone=timezone, at=at, extra=extra)
-    async with open_services() as services:
-        job = digest_job(services.settings, services.store, services.vault, services.http, services.smtp)
+    async with open_services() as services, opened(digest, services.settings, services.store) as job:
         return await run_batch(Desk(services.store, job, services.settings), request, deliver_digest)
 
 

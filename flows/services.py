@@ -4,31 +4,23 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-import httpx
-
 import blocks
-from gda.delivery.smtp import SmtpPool
 from gda.glue.api import require_private_api
-from gda.google.http import open_http
 from gda.settings import Settings
 from gda.store import Store, open_store
-from gda.vault import Vault
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The open connections of one flow run."""
+    """What every kind's flow run works with."""
 
     settings: Settings
     store: Store
-    vault: Vault
-    http: httpx.AsyncClient
-    smtp: SmtpPool
 
 
 @asynccontextmanager
 async def open_services() -> AsyncIterator[Services]:
-    """Open database, HTTP client and mail connections, and close them at the end.
+    """Open the database, and close it at the end; a kind opens its own tools (``gda.binding.opened``).
 
     Raises:
         Unavailable: the Prefect API is open to others, or the database is away or of another schema version.
@@ -36,5 +28,5 @@ async def open_services() -> AsyncIterator[Services]:
     """
     require_private_api()
     settings = await blocks.load_settings()
-    async with open_store(settings) as store, open_http(settings) as http, SmtpPool(settings) as smtp:
-        yield Services(settings, store, Vault.from_settings(settings), http, smtp)
+    async with open_store(settings) as store:
+        yield Services(settings, store)

@@ -57,6 +57,7 @@ class Batch:
         )
         self._claims[occurrence_id] = claim
         self._endings[occurrence_id] = settlement.status if settlement else None
+        await self._desk.job_type.hooks.settled(claim, settlement)
         return task_state(settlement)
 
     def _may_retry_here(self) -> bool:
