@@ -22,7 +22,9 @@ COMMANDS = (
     ("plan", "gda.cli.deploy:plan", "Show what `gda apply` would change in Prefect."),
     ("apply", "gda.cli.deploy:apply", "Bring Prefect's deployments in line with the schedules."),
     ("trigger", "gda.cli.trigger:trigger", "Ask for one user's occurrence by hand."),
+    ("enqueue", "gda.cli.enqueue:enqueue", "Ask for work without a schedule."),
     ("occurrences", "gda.cli.occurrences:app", "See what was due, and what became of it."),
+    ("health", "gda.cli.health:health", "Say whether the database answers and work is being done."),
 )
 HELP = "Per-user scheduled background work on Prefect: every digest once, on time, in the user's timezone."
 EXIT_CODES = (

@@ -1,0 +1,135 @@
+"""``gda enqueue``: ask for work without a schedule."""
+
+import json as json_module
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from gda.cli.output import Json, show_json
+from gda.cli.run import say, settings, store
+from gda.errors import Unavailable, UsageError
+
+_DURATION = re.compile(r"([0-9]{1,6})(s|m|h|d)")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+async def enqueue(
+    kind: str,
+    /,
+    *,
+    payload: str = "{}",
+    at: str | None = None,
+    in_: Annotated[str | None, Parameter(name="--in")] = None,
+    unique_key: str | None = None,
+    on_conflict: str = "reject",
+    queue: str | None = None,
+    priority: int = 0,
+    timeout: str | None = None,
+    max_attempts: int | None = None,
+    metadata: Annotated[Sequence[str], Parameter(negative="")] = (),
+    user: str | None = None,
+    json: Json = False,
+) -> None:
+    """Enqueue one job, and ask Prefect for a drain run that performs it.
+
+    Args:
+        kind: What.
+        payload: A JSON object.
+        at: Not before this instant, with its offset, such as 2026-12-24T18:00+01:00.
+        in_: Not before this long from now, such as 30s, 10m, 2h or 1d.
+        unique_key: At most one unsettled job of this kind and user has it.
+        on_conflict: Where the key is taken: reject, keep or replace.
+        queue: critical, default or bulk; the kind's own when not given.
+        priority: Higher goes first.
+        timeout: Of one attempt, such as 30s.
+        max_attempts: How often it is tried.
+        metadata: KEY=VALUE, once for each.
+        user: Whose, by id or address.
+        json: Print JSON.
+    """
+    from gda.enqueue import NewJob, Unique
+    from gda.enqueue import enqueue as add
+    from gda.registry import load_registry
+    from gda.store.queue import Queue
+
+    given = settings()
+    unique = Unique(unique_key, _policy(on_conflict)) if unique_key else None
+    job = NewJob(
+        kind=kind,
+        payload=_object(payload),
+        at=_instant(at) if at else None,
+        delay=_duration(in_) if in_ else None,
+        queue=queue,
+        priority=priority,
+        unique=unique,
+        timeout=_duration(timeout) if timeout else None,
+        max_attempts=max_attempts,
+        metadata=dict(map(_pair, metadata)),
+    )
+    async with store(given) as opened:
+        owner = (await opened.users.get(user)).id if user else None
+        result = await add(Queue(opened.database), load_registry(), given, replace(job, user_id=owner))
+        found = await opened.ledger.get(result.occurrence_id)
+    if json:
+        show_json(result)
+    else:
+        print(result.occurrence_id)
+    await _ask_for_drain(found.kind, found.queue)
+
+
+async def _ask_for_drain(kind: str, queue: str) -> None:
+    """The row is safe by now, so that no Prefect, or none that answers, is no failure: a later wake-up performs it."""
+    from gda.glue.api import reachable
+
+    try:
+        await reachable()
+    except Unavailable as error:
+        say(f"no drain run was asked for, the next one performs it: {error}")
+        return
+    from gda.glue.drains import ensure_drain
+
+    if not await ensure_drain(kind, queue):
+        say("no drain is deployed, so nothing performs it yet: run `gda apply --system`")
+
+
+def _object(text: str) -> dict[str, Any]:
+    try:
+        value = json_module.loads(text)
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise UsageError("--payload is no JSON object: write such as '{\"name\": 1}'")
+    return value
+
+
+def _instant(text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"--at {text!r} is no instant: write such as 2026-12-24T18:00+01:00") from None
+
+
+def _duration(text: str) -> timedelta:
+    match = _DURATION.fullmatch(text)
+    if match is None:
+        raise UsageError(f"duration {text!r} is not understood: write a number and s, m, h or d, such as 10m")
+    return timedelta(**{_UNITS[match[2]]: int(match[1])})
+
+
+def _policy(text: str) -> Any:
+    from gda.store.queue import OnConflict
+
+    if text not in list(OnConflict):
+        raise UsageError(f"--on-conflict {text!r} is no policy: choose one of {', '.join(OnConflict)}")
+    return OnConflict(text)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not key or not equals:
+        raise UsageError(f"--metadata {text!r} is no pair: write KEY=VALUE")
+    return key, value
