@@ -18,6 +18,7 @@ from gda.store.retention import Retention
 from gda.store.schedules import Schedules, Wish
 from gda.store.schema import current, downgrade, require_current, upgrade
 from gda.store.scopes import Scope
+from gda.store.stats import Stats
 from gda.store.sweeping import Sweeping
 from gda.store.users import Credentials, Users
 
@@ -45,6 +46,7 @@ __all__ = [
     "Schedule",
     "Schedules",
     "Scope",
+    "Stats",
     "Store",
     "Story",
     "Sweeping",
@@ -78,6 +80,7 @@ class Store:
     leases: Leases
     sweeping: Sweeping
     retention: Retention
+    stats: Stats
 
 
 def make_store(database: Database, settings: Settings) -> Store:
@@ -95,6 +98,7 @@ def make_store(database: Database, settings: Settings) -> Store:
         leases=Leases(database),
         sweeping=Sweeping(database, Defaults.of(settings)),
         retention=Retention(database),
+        stats=Stats(database),
     )
 
 
