@@ -1,7 +1,7 @@
 # GDA: `make` alone lists what can be made. Each target sets up .venv by itself; nothing else is needed than Python 3.11+.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check fmt lock bench model mutants clean
+.PHONY: help setup demo test check fmt lock bench model mutants oracle clean
 SHELL := /bin/sh
 
 BIN := .venv/bin
@@ -55,6 +55,9 @@ model: $(READY) ## Try 200 sequences of 50 steps on the ledger against a short m
 
 mutants: $(READY) ## Write deliberate faults into copies of the code; each must be caught (ARGS go to python -m tests.mutants)
 	@$(BIN)/python -m tests.mutants $(ARGS)
+
+oracle: $(READY) ## Compare all clock changes and 10,000 cron lines with brute force (make test takes samples)
+	@GDA_ORACLE_FULL=1 $(BIN)/python -m pytest -q tests/oracle $(ARGS)
 
 clean: ## Remove caches, coverage data and build output; keeps .venv and .gda
 	@rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache htmlcov build dist .coverage .coverage.*
