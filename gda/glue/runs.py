@@ -33,6 +33,7 @@ class Request:
     timezone: str | None = None
     at: str | None = None
     extra: bool = False
+    queue: str | None = None
 
 
 def wake_up(request: Request) -> WakeUp:
@@ -49,7 +50,13 @@ def wake_up(request: Request) -> WakeUp:
     if request.user is not None and (not scheduled or request.at or request.extra):
         by_hand = ByHand(at=request.at, extra=(run_id or str(uuid4())) if request.extra else None)
     return WakeUp(
-        scope=Scope(request.kind, user_id=request.user, expression=request.expression, timezone=request.timezone),
+        scope=Scope(
+            request.kind,
+            user_id=request.user,
+            expression=request.expression,
+            timezone=request.timezone,
+            queue=request.queue,
+        ),
         worker=Worker(owner, run_id),
         waker=Waker("hand" if by_hand else "schedule" if scheduled else "drain", run_id),
         by_hand=by_hand,
