@@ -57,7 +57,7 @@ mutants: $(READY) ## Write deliberate faults into copies of the code; each must 
 	@$(BIN)/python -m tests.mutants $(ARGS)
 
 oracle: $(READY) ## Compare all clock changes and 10,000 cron lines with brute force (make test takes samples)
-	@GDA_ORACLE_FULL=1 $(BIN)/python -m pytest -q tests/oracle $(ARGS)
+	@ORACLE_FULL=1 $(BIN)/python -m pytest -q tests/oracle $(ARGS)
 
 clean: ## Remove caches, coverage data and build output; keeps .venv and .gda
 	@rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache htmlcov build dist .coverage .coverage.*

@@ -2,7 +2,8 @@
 
 Cron lines are walked by cronsim in plain local time, which knows no gaps, so that every nominal slot appears exactly
 once; the zone then says when each is due. cronsim's own zone handling is not used: measured, 2.8 moves 02:30 to 03:00
-in a gap, and drops the slots there of a line whose minute or hour begins with a star.
+in a gap, and drops the slots there of a line whose minute or hour begins with a star. croniter 7 is asked in tests only
+(tests/oracle): it reads ``a-a`` as the whole field, and in a zone runs a repeated time twice and a missing one early.
 """
 
 import copy

@@ -98,7 +98,8 @@ def resolve(local: datetime, tz: str | ZoneInfo) -> Resolved:
     A time that does not exist (``gap``) is due at the same elapsed position after the gap: 02:30 becomes 03:30. One
     that exists twice (``fold``) is due the first time. One on a day that does not exist (``missing-day``) is due
     late, on the next. RFC 5545 3.3.5 and Prefect's cron read it so too: it is one rule, the offset from before the
-    change.
+    change. pendulum reads both so as well (default fold in a gap, ``fold=0`` in a fold: tests/oracle), but takes its
+    zones from the system's copy first and the second of two unless told, so it is not asked here.
     """
     place = zone(tz)
     # PEP 495: fold=0 answers with the offset before a change, fold=1 with the one after it.

@@ -12,7 +12,7 @@ import pytest
 from gda.schedule import CatchUp, Policies, Promise, decide_due, parse, slots_between, zone_names
 from tests.oracle.brute import Slot, changes, slots, wall, zone_of
 
-FULL = bool(os.environ.get("GDA_ORACLE_FULL"))
+FULL = bool(os.environ.get("ORACLE_FULL"))
 EVERY_NTH = 1 if FULL else 16
 SINCE, BEFORE = datetime(2020, 1, 1, tzinfo=UTC), datetime(2036, 1, 1, tzinfo=UTC)
 DAYS = 4

@@ -12,7 +12,7 @@ from gda.errors import InvalidSchedule
 from gda.schedule import Cron, Expression, parse, slots_between
 from tests.oracle.brute import never_comes, nominal, random_line
 
-FULL = bool(os.environ.get("GDA_ORACLE_FULL"))
+FULL = bool(os.environ.get("ORACLE_FULL"))
 LINES = 10_000 if FULL else 400
 FOR_PREFECT = 10_000 if FULL else 150
 MOST = 60

@@ -1,18 +1,11 @@
 """The oracle: names, order and due times of slots, against brute force and across clock changes."""
 
-import calendar
-import os
-import random
-import re
-from datetime import UTC, date, datetime, timedelta
-from itertools import pairwise
-from zoneinfo import ZoneInfo
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from gda.errors import InvalidSchedule
 from gda.schedule import (
-    Cron,
     DueSlot,
     first_after,
     latest_slot,
@@ -22,13 +15,10 @@ from gda.schedule import (
     slot_at,
     slot_name,
     slots_between,
-    zone,
-    zone_names,
 )
 from gda.schedule.count import count_slots
 
 NEW_YORK = "America/New_York"
-EVERY_NTH_TRANSITION = 1 if os.environ.get("GDA_TEST_ALL_TRANSITIONS") else 8
 
 
 def utc(text: str) -> datetime:
@@ -212,134 +202,3 @@ def test_counting_agrees_with_walking(text: str, tz: str) -> None:
         tick = timedelta(microseconds=1)
         walked = sum(1 for _ in slots_between(expression, tz, since - tick, before - tick))
         assert count_slots(expression, tz, since, before) == walked
-
-
-def matches(cron: Cron, day: date) -> bool:
-    """Whether a day holds slots, written from the definition and not from the code under test."""
-    month_end = calendar.monthrange(day.year, day.month)[1]
-    by_date = day.day in cron.days or (cron.days == (-1,) and day.day == month_end)
-    by_weekday = day.isoweekday() % 7 in cron.weekdays
-    if cron.nth > 0:
-        by_weekday = by_weekday and (day.day - 1) // 7 + 1 == cron.nth
-    if cron.nth < 0:
-        by_weekday = by_weekday and day.day + 7 > month_end
-    return day.month in cron.months and (by_date or by_weekday if cron.either else by_date and by_weekday)
-
-
-def brute_force(cron: Cron, first: date, days: int) -> list[str]:
-    matching = [day for day in (first + timedelta(days=n) for n in range(days)) if matches(cron, day)]
-    return [f"{day}T{hour:02d}:{minute:02d}" for day in matching for hour in cron.hours for minute in cron.minutes]
-
-
-def random_field(rng: random.Random, low: int, high: int) -> str:
-    first, last = sorted((rng.randint(low, high), rng.randint(low, high)))
-    span = last - first + 1
-    return rng.choice(
-        [
-            "*",
-            str(first),
-            f"{first},{last}",
-            f"{first}-{last}",
-            f"{first}-{last}/{rng.randint(1, span)}",
-            f"{first}/{rng.randint(1, high - first + 1)}",
-            f"*/{rng.randint(1, high - low)}",
-            f"{first}-{first}",
-        ]
-    )
-
-
-def random_cron(rng: random.Random) -> str:
-    day = rng.choice([random_field(rng, 1, 31), random_field(rng, 1, 28), "L", "*"])
-    weekday = rng.choice(
-        [random_field(rng, 0, 6), random_field(rng, 1, 7).replace("*/7", "*/6"), "2#2", "L5", "*", "*"]
-    )
-    special = day == "L" or "#" in weekday or "L" in weekday
-    if special and "*" not in (day, weekday):
-        weekday = "*" if day == "L" else weekday
-        day = "*" if day != "L" else day
-    mode = rng.choice([" any", " all"]) if "*" not in (day, weekday) else ""
-    time = f"{random_field(rng, 0, 59)} {random_field(rng, 0, 23)}"
-    return f"{time} {day} {random_field(rng, 1, 12)} {weekday}{mode}"
-
-
-def never_comes(text: str) -> bool:
-    """Whether the smallest day of a random line is in none of its months, counted on the calendar of a leap year."""
-    day, month = text.split()[2:4]
-    if day in ("*", "L"):
-        return False
-    smallest = int(re.split("[-,/]", day.replace("*", "1"))[0])
-    first_of_months = parse(f"0 0 1 {month} *")
-    assert isinstance(first_of_months, Cron)
-    return all(smallest > calendar.monthrange(2028, number)[1] for number in first_of_months.months)
-
-
-@pytest.mark.parametrize("seed", range(4))
-def test_random_expressions_agree_with_brute_force_in_utc(seed: int) -> None:
-    rng = random.Random(seed)
-    compared = 0
-    while compared < 100:
-        text = random_cron(rng)
-        if never_comes(text):
-            with pytest.raises(InvalidSchedule, match="never comes"):
-                parse(text)
-            continue
-        cron = parse(text, max_runs_per_day=None)
-        assert isinstance(cron, Cron)
-        first = date(2026, 1, 1) + timedelta(days=rng.randrange(1200))
-        days = 500 if cron.runs_per_day < 20 else 20
-        start = datetime.combine(first, datetime.min.time(), tzinfo=UTC) - timedelta(seconds=1)
-        found = [slot.slot for slot in slots_between(cron, "UTC", start, start + timedelta(days=days))]
-        assert found == brute_force(cron, first, days), text
-        compared += 1
-
-
-def offset(moment: datetime, tz: ZoneInfo) -> timedelta:
-    return moment.astimezone(tz).utcoffset() or timedelta()
-
-
-def transitions(tz: ZoneInfo, first: int, last: int) -> list[tuple[datetime, timedelta, timedelta]]:
-    """Each change of a zone's offset: the instant, the offset before and the one after, found by halving."""
-    found: list[tuple[datetime, timedelta, timedelta]] = []
-    moment, end = datetime(first, 1, 1, tzinfo=UTC), datetime(last, 1, 1, tzinfo=UTC)
-    step = timedelta(days=7)
-    while moment < end:
-        low, high = moment, moment + step
-        if offset(low, tz) != offset(high, tz):
-            while high - low > timedelta(seconds=1):
-                middle = low + (high - low) / 2
-                same = offset(middle, tz) == offset(moment, tz)
-                low, high = (middle, high) if same else (low, middle)
-            at = high.replace(microsecond=0)
-            found.append((at, offset(low, tz), offset(at, tz)))
-        moment += step
-    # The oracle looks back one day for a gap, which is enough while no zone changes twice within one.
-    assert all(later[0] - earlier[0] > timedelta(days=1) for earlier, later in pairwise(found))
-    return found
-
-
-def distinct_transitions() -> list[tuple[str, datetime, timedelta, timedelta]]:
-    seen: dict[tuple[datetime, timedelta, timedelta], str] = {}
-    for name in sorted(zone_names())[:: 1 if EVERY_NTH_TRANSITION == 1 else 4]:
-        for change in transitions(zone(name), 2020, 2036):
-            seen.setdefault(change, name)
-    return [(name, *change) for change, name in seen.items()]
-
-
-def test_a_daily_job_in_the_middle_of_any_change_runs_once_a_day() -> None:
-    changes = distinct_transitions()
-    assert len(changes) > (900 if EVERY_NTH_TRANSITION == 1 else 300)
-    for name, at, before, after in changes[:: max(1, EVERY_NTH_TRANSITION // 4)]:
-        middle = (at + before + (after - before) / 2 if after > before else at + after + (before - after) / 2).replace(
-            tzinfo=None, second=0
-        )
-        daily = parse(f"daily {middle:%H:%M}")
-        due = list(slots_between(daily, name, at - timedelta(days=3), at + timedelta(days=3)))
-        names = [slot.slot for slot in due]
-        days = [parse_slot(slot).date() for slot in names]
-        assert slot_name(middle) in names, (name, at)
-        assert days == [days[0] + timedelta(days=n) for n in range(len(days))], (name, at)
-        (changed,) = [slot for slot in due if slot.slot == slot_name(middle)]
-        assert changed.note == ("gap" if after > before else "fold")
-        assert changed.due_at == (middle - before).replace(tzinfo=UTC)
-        assert sum(slot.note != "" for slot in due) == 1
-        assert [slot.due_at for slot in due] == sorted(slot.due_at for slot in due)
