@@ -44,7 +44,7 @@ def ledger(asked: argparse.Namespace) -> int:
     figures = asyncio.run(measure(occurrences=asked.occurrences, settled=asked.settled, say=say))
     keep("ledger", figures.as_json(), figures.rows())
     for name, swept in figures.sweeps.items():
-        print(f"query plans of the empty sweep on {name}:", *swept.plans, sep="\n  ")
+        print(f"query plans, {name}:", *swept.plans, sep="\n  ")
     for miss in figures.misses:
         print(f"MISSED: {miss}")
     return 1 if figures.misses else 0

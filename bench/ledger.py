@@ -65,8 +65,8 @@ class Figures:
     def misses(self) -> list[str]:
         """Bounds that do not hold: half the driver's speed, 50 ms and indexes only, a fifth of a task run's CPU."""
         slow = [f"{name}: {pace.ratio:.2f} of raw" for name, pace in self.paces.items() if pace.ratio < 0.5]
-        late = [f"empty sweep on {name}: {one.milliseconds:.0f} ms" for name, one in self.sweeps.items() if one.late]
-        scans = [f"empty sweep on {name} scans: {plan}" for name, one in self.sweeps.items() for plan in one.scans]
+        late = [f"{name}: {one.milliseconds:.0f} ms" for name, one in self.sweeps.items() if one.late]
+        scans = [f"{name} reads a whole table: {plan}" for name, one in self.sweeps.items() for plan in one.scans]
         share = [] if self.cpu_share < 0.2 else [f"ledger CPU: {self.cpu_share:.0%} of a task run's"]
         return slow + late + scans + share
 
@@ -90,7 +90,7 @@ class Figures:
             table.append((f"  raw, the same {pace.commits} commits", f"{pace.raw_per_second:.0f}/s"))
             table.append(("  ratio", f"{pace.ratio:.2f}"))
         for name, one in self.sweeps.items():
-            table.append((f"empty sweep beside {one.rows} settled, {name}", f"{one.milliseconds:.1f} ms"))
+            table.append((f"{name}, beside {one.rows}", f"{one.milliseconds:.1f} ms"))
         table.append(("ledger CPU per occurrence", f"{self.ledger_cpu:.2f} ms"))
         table.append(("Prefect task run's CPU", f"{self.task_run_cpu:.2f} ms"))
         return [*table, ("ledger CPU / task run's", f"{self.cpu_share:.0%}")]
@@ -121,7 +121,8 @@ async def measure(*, occurrences: int, settled: int, say: Say) -> Figures:
             key = f"{name}: intent + confirm each, {AT_ONCE} at once"
             figures.paces[key] = await pace_of(databases, one_by_one, occurrences)
             say(f"{name}: an empty sweep beside {settled} settled occurrences")
-            figures.sweeps[name] = await sweep_of(await databases.new(), settled)
+            swept = await sweep_of(await databases.new(), settled)
+            figures.sweeps |= {f"{name}: {what}": one for what, one in swept.items()}
         say(f"CPU of the ledger and of Prefect task runs, {BATCH} each")
         figures.ledger_cpu = 1000 / BATCH * await ledger_cpu_seconds(await databases.filled(BATCH))
         figures.task_run_cpu = 1000 / BATCH * await task_run_cpu_seconds(Path(folder), BATCH)

@@ -1,6 +1,7 @@
 """A sweep that finds nothing, beside very many settled occurrences: its time, and the plans of its statements."""
 
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,8 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bench.statements import Script, Statement, recorded
 from gda.settings import Settings
-from gda.store import Database, Scope, Store, Waker, Wish, make_store, open_database
+from gda.store import Database, Scope, Store, Waker, Wish, Worker, make_store, open_database
 from gda.store.tables import UtcInstant
+from gda.sweep import sweep
 
 MOST_MILLISECONDS = 50.0
 SCHEDULES, ROUNDS = 10_000, 5
@@ -48,7 +50,7 @@ FILL_EFFECTS = text(
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """The median time of an empty sweep, and how its statements find their rows."""
+    """The median time of something that finds nothing, and how its statements find their rows."""
 
     rows: int
     milliseconds: float
@@ -70,34 +72,51 @@ def _scans(plan: str, table: str) -> bool:
     return any(line.startswith((f"Seq Scan on {table}", f"SCAN {table}")) and "INDEX" not in line for line in lines)
 
 
-async def sweep_of(url: str, settled: int) -> Swept:
-    """Fill the empty database at ``url`` and sweep it a few times. Raises RuntimeError when a sweep finds something."""
+async def sweep_of(url: str, settled: int) -> dict[str, Swept]:
+    """Fill the empty database at ``url``; time a sweep and a claim there. Raises RuntimeError when they find work."""
     database = open_database(url)
     try:
         store = make_store(database, Settings())
         await fill(store, settled)
-        milliseconds = []
-        for _ in range(ROUNDS):
-            started = time.perf_counter()
-            found = await sweep(store)
-            milliseconds.append((time.perf_counter() - started) * 1000)
-            if found:
-                raise RuntimeError(f"the sweep was to find nothing, but found {found}")
-        with recorded(database) as script:
-            await sweep(store)
-        return Swept(settled, sorted(milliseconds)[ROUNDS // 2], await plans_of(database, script))
+        passes = {"empty sweep": empty_sweep, "claim that finds nothing": empty_claim}
+        return {name: await timed(store, one, settled) for name, one in passes.items()}
     finally:
         await database.close()
 
 
-async def sweep(store: Store) -> int:
-    """One pass over the ledger, without Prefect; how much it found."""
-    recovered = await store.ledger.recover()
-    expired = await store.ledger.expire_held()
-    promised = await store.ledger.promise(Scope("digest"), Waker("sweep"))
-    runs = await store.ledger.abandoned_runs()
-    waits = await store.ledger.next_ready(Scope("digest"))
-    return recovered + len(expired) + promised.evaluated + len(runs) + (waits is not None)
+async def timed(store: Store, one: Callable[[Store], Awaitable[int]], settled: int) -> Swept:
+    """Do ``one`` a few times, and once more for its plans."""
+    milliseconds = []
+    for _ in range(ROUNDS):
+        started = time.perf_counter()
+        found = await one(store)
+        milliseconds.append((time.perf_counter() - started) * 1000)
+        if found:
+            raise RuntimeError(f"there was nothing to find, but {found} were found")
+    with recorded(store.database) as script:
+        await one(store)
+    return Swept(settled, sorted(milliseconds)[ROUNDS // 2], await plans_of(store.database, script))
+
+
+async def empty_sweep(store: Store) -> int:
+    """One sweep of the ledger, with nobody at Prefect's side; how much it found."""
+
+    async def no_drain(kind: str, queue: str) -> bool:
+        return False
+
+    async def no_runs(store: Store) -> int:
+        await store.sweeping.active_runs(timedelta(minutes=5))
+        return len(await store.ledger.abandoned_runs())
+
+    swept = await sweep(store, Settings(), Waker("sweep"), ensure_drain=no_drain, close_runs=no_runs)
+    if swept.failures:
+        raise RuntimeError(f"the sweep failed: {swept.failures}")
+    return swept.evaluated + swept.promised + swept.skipped + swept.recovered + swept.closed
+
+
+async def empty_claim(store: Store) -> int:
+    """What every wake-up asks first."""
+    return len(await store.ledger.claim(Scope("digest"), Worker("bench"), limit=128))
 
 
 async def fill(store: Store, settled: int) -> None:

@@ -267,4 +267,35 @@ LEDGER_FAULTS = (
         (Edit(RECOVERY, "    poison = [row for row in rows if row.alone]\n", "    poison = []\n"),),
         (f"{DEATHS}test_a_second_death_alone_is_poison_and_the_others_are_delivered[sqlite]",),
     ),
+    Fault(
+        "sweep without grace",
+        ("I3",),
+        (
+            Edit(
+                "gda/sweep.py",
+                "    grace = timedelta(seconds=settings.sweep_grace_seconds)\n",
+                "    grace = timedelta(0)\n",
+            ),
+        ),
+        ("tests/integration/test_sweep.py::test_a_missed_slot_is_promised_after_the_grace_and_once[sqlite]",),
+    ),
+    Fault(
+        "sweep that recovers nobody",
+        ("I4",),
+        (Edit("gda/sweep.py", '        ("recover", lambda: _recover(store, swept)),\n', ""),),
+        ("tests/integration/test_sweep.py::test_what_a_dead_worker_left_is_recovered_and_gets_a_drain[sqlite]",),
+    ),
+    Fault(
+        "user id missing in the name of a unique key",
+        ("I8",),
+        (
+            Edit(
+                "gda/store/queue.py",
+                '    return (item.kind, item.user_id or "", item.unique.key) if item.unique else None\n',
+                '    return (item.kind, "", item.unique.key) if item.unique else None\n',
+            ),
+            Edit("gda/store/queue.py", '            "owner": item.user_id or "",\n', '            "owner": "",\n'),
+        ),
+        ("tests/integration/test_queue.py::test_a_key_belongs_to_its_user[sqlite]",),
+    ),
 )
