@@ -1,0 +1,162 @@
+"""A sandbox, a database and worker processes that may be killed, stopped and resumed."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gda.lifecycle import Occurrence
+from gda.settings import Settings
+from gda.store import ByHand, Scope, Store, Waker, Wish
+from tests.builders import a_store
+from tests.support.household import sandbox_settings, settle_in
+from tests.support.sandbox import RunningSandbox, plain_mail, running_sandbox
+
+FULL = os.environ.get("GDA_CHAOS") == "full"
+"""Whether the full amounts are asked for (``make chaos``); ``make test`` runs small ones."""
+LEASE_SECONDS = 3
+SHORT = {
+    "lease_seconds": LEASE_SECONDS,
+    "lease_refresh_seconds": 1,
+    "smtp_timeout_seconds": 2,
+    "mail_settling_seconds": 1,
+    "early_seconds": 0,
+    "retry_delay_seconds": 0.1,
+    "concurrency": 16,
+    "claim_size": 32,
+}
+
+
+@dataclass(slots=True)
+class Crew:
+    """Worker processes of one database, started through one forking parent."""
+
+    store: Store
+    settings: Settings
+    google: RunningSandbox
+    parent: asyncio.subprocess.Process
+    pids: dict[str, int] = field(default_factory=dict)
+    ended: dict[str, int] = field(default_factory=dict)
+    steps: dict[str, int] = field(default_factory=dict)
+    claimed: list[str] = field(default_factory=list)
+
+    async def start(self, owner: str, **order: Any) -> None:
+        """Start a worker; the keywords are those of ``tests.chaos.worker.Order``."""
+        assert self.parent.stdin is not None
+        line = json.dumps({"owner": owner, "settings": plain(self.settings)} | order)
+        self.parent.stdin.write(line.encode() + b"\n")
+        await self.parent.stdin.drain()
+
+    async def over(self, *owners: str, seconds: float = 60) -> None:
+        """Wait until these workers have ended."""
+        await until(lambda: all(owner in self.ended for owner in owners), f"the end of {owners}", seconds)
+
+    async def paused(self, owner: str) -> bool:
+        """Wait until a worker stands still or has ended; whether it stands still."""
+        await until(lambda: owner in self.ended or self._state(owner) == "T", f"{owner} to stand still", 60)
+        return owner not in self.ended
+
+    def send(self, owner: str, number: int) -> None:
+        """Send a signal to a worker that may be gone already."""
+        with suppress(ProcessLookupError):
+            os.kill(self.pids[owner], number)
+
+    def _state(self, owner: str) -> str:
+        if owner not in self.pids:
+            return ""
+        with suppress(OSError):
+            return Path(f"/proc/{self.pids[owner]}/stat").read_text().rpartition(")")[2].split()[0]
+        return ""
+
+    async def settled(self, seconds: float = 90, **order: Any) -> list[Occurrence]:
+        """Let one worker after another work, as triggers do, until everything has ended; returns all rows."""
+        deadline = time.monotonic() + seconds
+        for number in range(1000):
+            owner = f"rescue-{len(self.pids)}-{number}"
+            await self.start(owner, **order)
+            await self.over(owner)
+            rows = await self.store.history.list(limit=5000)
+            if all(row.finished_at for row in rows):
+                return rows
+            assert time.monotonic() < deadline, [(r.id, r.status, r.reason) for r in rows if not r.finished_at][:5]
+            await asyncio.sleep(0.5)
+        raise AssertionError("never settled")
+
+    async def listen(self) -> None:
+        """Keep what the workers say."""
+        assert self.parent.stdout is not None
+        async for line in self.parent.stdout:
+            news = json.loads(line)
+            if "pid" in news:
+                self.pids[news["owner"]] = news["pid"]
+            elif "ended" in news:
+                self.ended[news["owner"]] = news["ended"]
+            elif "claimed" in news:
+                self.claimed.append(news["claimed"])
+            else:
+                self.steps[news["owner"]] = news["steps"]
+
+
+def plain(settings: Settings) -> dict[str, Any]:
+    """Settings as JSON that makes the same settings again; the keys are made for this test alone."""
+    values = json.loads(settings.model_dump_json(exclude_unset=True))
+    for name in ("keys", "database_url", "google_client_secret"):
+        value = getattr(settings, name)
+        values[name] = value.get_secret_value() if hasattr(value, "get_secret_value") else str(value)
+    return dict(values)
+
+
+async def until(condition: Callable[[], bool], what: str, seconds: float) -> None:
+    """Wait for a condition that another process brings about."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {seconds} s for {what}"
+        await asyncio.sleep(0.02)
+
+
+async def owe_digests(crew: Crew, users: Sequence[str]) -> None:
+    """A digest owed to each user, who has a mailbox with mail in it."""
+    with tempfile.TemporaryDirectory() as folder:
+        for number in range(3):
+            mail = plain_mail(f"News {number}", message_id=f"{number}@example.net")
+            (Path(folder) / f"{number}.eml").write_bytes(mail)
+        await settle_in(crew.store, crew.settings, crew.google, users, folder)
+    await crew.store.ledger.promise_by_hand(Scope("digest"), ByHand(), Waker("hand"))
+
+
+async def owe_nothing_much(crew: Crew, count: int) -> None:
+    """So many occurrences without mailboxes, for jobs that do nothing."""
+    names = [f"u{number:04}" for number in range(count)]
+    await crew.store.users.add_many([(name, f"{name}@example.org", "UTC") for name in names])
+    await crew.store.schedules.add_many([Wish(name, "digest", "weekly mon 07:30") for name in names], {})
+    await crew.store.ledger.promise_by_hand(Scope("digest"), ByHand(), Waker("hand"))
+
+
+@asynccontextmanager
+async def a_crew(url: str, **changes: Any) -> AsyncIterator[Crew]:
+    """Open everything, and end every process at the end."""
+    async with AsyncExitStack() as stack:
+        google = await stack.enter_async_context(running_sandbox())
+        settings = sandbox_settings(google, url, **SHORT | changes)
+        store = await stack.enter_async_context(a_store(url, **SHORT | changes))
+        command = [sys.executable, "-m", "tests.chaos.worker"]
+        parent = await asyncio.create_subprocess_exec(*command, stdin=-1, stdout=-1)
+        crew = Crew(store, settings, google, parent)
+        listening = asyncio.create_task(crew.listen())
+        try:
+            yield crew
+        finally:
+            for owner in crew.pids.keys() - crew.ended.keys():
+                crew.send(owner, signal.SIGKILL)
+            assert parent.stdin is not None
+            parent.stdin.close()
+            await parent.wait()
+            await listening

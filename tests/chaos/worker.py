@@ -1,0 +1,167 @@
+"""Worker processes that stop at a chosen step: ``python -m tests.chaos.worker`` reads one order per line from stdin.
+
+Each order is a process of its own, forked when everything is imported already, so that hundreds of them are cheap. A
+line with its process id is written when it starts, another one with its exit status when it ended. A *step* is one call
+to the database, to Google or to the mail server, made by the main thread; heartbeats have a thread of their own and do
+not count.
+"""
+
+import asyncio
+import json
+import os
+import random
+import signal
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiosmtplib
+import httpx
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+
+from gda.binding import bind
+from gda.delivery import smtp
+from gda.job import Job, JobType
+from gda.jobs.digest import digest, open_tools
+from gda.outcome import Done, Outcome
+from gda.retry import RetryPolicy
+from gda.runner import Desk, WakeUp, settle_alone, wake
+from gda.settings import Settings
+from gda.store import Scope, Waker, Worker, open_store
+
+
+class Stopped(BaseException):
+    """What the signal handler raises, as Prefect's does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What one worker shall do, and at which step which signal hits it (0: none)."""
+
+    owner: str
+    settings: dict[str, Any]
+    user: str | None = None
+    noop_seconds: float | None = None
+    """Perform jobs that do nothing for so long instead of digests."""
+    step: int = 0
+    signal: int = signal.SIGKILL
+    clock_minutes: float = 0
+    """How far this process's own clock is off."""
+    claim_only: bool = False
+
+
+@dataclass(slots=True)
+class Steps:
+    """Counts calls to the outside and sends this process a signal right before the chosen one."""
+
+    fatal: int
+    signal: int
+    count: int = field(default=0)
+
+    def one(self, *_: Any, **__: Any) -> None:
+        """Count one call of the main thread."""
+        if threading.current_thread() is not threading.main_thread():
+            return
+        self.count += 1
+        if self.count == self.fatal:
+            os.kill(os.getpid(), self.signal)
+
+    def watch(self) -> None:
+        """Count statements, commits, HTTP requests and SMTP commands from now on."""
+        event.listen(Engine, "before_cursor_execute", self.one)
+        event.listen(Engine, "commit", self.one)
+        for owner, name in (
+            (httpx.AsyncHTTPTransport, "handle_async_request"),
+            (aiosmtplib.SMTP, "execute_command"),
+            (smtp, "_deliver"),  # The content itself: between its permission to start and its receipt.
+        ):
+            self._count(owner, name)
+
+    def _count(self, owner: Any, name: str) -> None:
+        original = getattr(owner, name)
+
+        async def counted(*arguments: Any, **named: Any) -> Any:
+            self.one()
+            return await original(*arguments, **named)
+
+        setattr(owner, name, counted)
+
+
+async def obey(order: Order) -> int:
+    """Do what the order says; returns how many steps it took."""
+    settings = Settings(**order.settings)
+    steps = Steps(order.step, order.signal)
+    steps.watch()
+    scope = Scope("digest", user_id=order.user)
+    async with open_store(settings) as store:
+        worker = Worker(order.owner)
+        if order.claim_only:
+            while claims := await store.ledger.claim(scope, worker, limit=7):
+                for claim in claims:
+                    print(json.dumps({"claimed": claim.occurrence.id}), flush=True)
+            return steps.count
+        async with open_tools(settings, store) as tools:
+            job_type = bind(digest, settings, tools) if order.noop_seconds is None else idle(order.noop_seconds)
+            desk = Desk(store, job_type, settings, random.Random(), (KeyboardInterrupt, Stopped))
+            call = WakeUp(scope, worker, Waker("drain"))
+            await wake(desk, call, lambda claim: settle_alone(desk, claim))
+    return steps.count
+
+
+def idle(seconds: float) -> JobType:
+    """A job type whose body only waits."""
+
+    async def perform(_: Job) -> Outcome:
+        await asyncio.sleep(seconds)
+        return Done()
+
+    return JobType("digest", perform, RetryPolicy(in_run_retries=0))
+
+
+def stop(*_: object) -> None:
+    """Stop as a flow run does."""
+    raise Stopped
+
+
+def child(order: Order) -> None:
+    """Run one order in this process and end it."""
+    signal.signal(signal.SIGTERM, stop)
+    if order.clock_minutes:
+        shift_clock(order.clock_minutes * 60)
+    try:
+        steps = asyncio.run(obey(order))
+    except Stopped:
+        os._exit(0)
+    print(json.dumps({"owner": order.owner, "steps": steps}), flush=True)
+    os._exit(0)
+
+
+def shift_clock(seconds: float) -> None:
+    """Make this process believe in another time of day; the database keeps its own."""
+    real = time.time
+    time.time = lambda: real() + seconds
+
+
+def main() -> None:
+    """Fork a process for each order that comes in, and tell of its end."""
+    for line in sys.stdin:
+        order = Order(**json.loads(line))
+        pid = os.fork()
+        if pid == 0:
+            sys.stdin.close()
+            child(order)
+        print(json.dumps({"owner": order.owner, "pid": pid}), flush=True)
+        threading.Thread(target=reap, args=(order.owner, pid)).start()
+
+
+def reap(owner: str, pid: int) -> None:
+    """Tell how a process ended."""
+    _, status = os.waitpid(pid, 0)
+    print(json.dumps({"owner": owner, "ended": os.waitstatus_to_exitcode(status)}), flush=True)
+
+
+if __name__ == "__main__":
+    main()
