@@ -92,8 +92,9 @@ async def test_1_march_is_never_lost() -> None:
     # Ten years, and each way for 1 to stand beside the days that Prefect loses it for.
     first, days = date(2026, 1, 1), 3652
     start = datetime.combine(first, datetime.min.time(), tzinfo=UTC)
-    for rest in ("30", "31", "29", "30,31", "29,30", "29,31", "15,30", "2,28-31", "2-31/10"):
-        for month in ("*", "2,3", "3", "jan-mar") if FULL else ("*", "2,3"):
+    beside = ("30", "31", "2-31/10", "2,28-31", "29", "30,31", "29,30", "29,31", "15,30")
+    for rest in beside if FULL else beside[:4]:
+        for month in ("*", "2,3", "3", "jan-mar") if FULL else ("*",):
             for weekday in ("*", "1 any", "1-6 all"):
                 text = f"0 9 1,{rest} {month} {weekday}"
                 expected = [local.replace(tzinfo=UTC) for local in nominal(text, first, days)]
