@@ -5,6 +5,7 @@ so. ``each`` performs one claim: Prefect's glue makes a Prefect task run of it, 
 """
 
 import asyncio
+import math
 import random
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
@@ -19,7 +20,7 @@ from gda.lifecycle import SETTLED, Claim, Failure, Settlement, Status, decide, d
 from gda.outcome import Done, Fail, Outcome, Retry, Skip
 from gda.report import Report, standing_of
 from gda.settings import Settings
-from gda.store import ByHand, Promised, Scope, Store, Target, Waker, Worker
+from gda.store import ByHand, Defaults, Promised, Scope, Store, Target, Waker, Worker
 
 Each = Callable[[Claim], Awaitable[Status | None]]
 Announce = Callable[[str], Awaitable[None]]
@@ -37,6 +38,12 @@ class Desk:
     chance: random.Random = field(default_factory=random.Random)
     stop_signals: tuple[type[BaseException], ...] = (KeyboardInterrupt,)
     """What a signal handler raises to stop this process, wherever it is just then; no job's own doing."""
+
+    @property
+    def promise_rules(self) -> Defaults:
+        """What the occurrences promised here get: the kind's own timeout and number of attempts."""
+        own = self.job_type
+        return Defaults(math.ceil(own.timeout.total_seconds()), own.retry.attempts, self.settings.max_runs_per_day)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +94,11 @@ async def wake(desk: Desk, call: WakeUp, each: Each, announce: Announce = nobody
 
 async def promise(desk: Desk, call: WakeUp) -> tuple[Promised, list[Target]]:
     """Write down what is due in the scope, and what a person asked for."""
-    ledger = desk.store.ledger
-    promised = await ledger.promise(call.scope, call.waker)
+    ledger, rules = desk.store.ledger, desk.promise_rules
+    promised = await ledger.promise(call.scope, call.waker, rules)
     if call.by_hand is None:
         return promised, []
-    return promised, await ledger.promise_by_hand(call.scope, call.by_hand, call.waker)
+    return promised, await ledger.promise_by_hand(call.scope, call.by_hand, call.waker, rules)
 
 
 def aim(call: WakeUp, targets: Sequence[Target]) -> tuple[Scope | None, tuple[str, ...]]:
@@ -191,7 +198,9 @@ async def attempt(desk: Desk, claim: Claim, *, may_retry_here: bool) -> tuple[Cl
     except ClaimLost:
         return claim, None
     burnt = claim.occurrence.burnt + int(settlement.burns)
-    return replace(claim, occurrence=replace(claim.occurrence, burnt=burnt)), settlement
+    claim = replace(claim, occurrence=replace(claim.occurrence, burnt=burnt))
+    await desk.job_type.hooks.settled(claim, settlement)
+    return claim, settlement
 
 
 async def perform(desk: Desk, job: Job) -> tuple[Outcome, Failure | None]:

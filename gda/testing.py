@@ -63,7 +63,6 @@ class LedgerUnderTest:
 
             async def each(claim: Claim) -> Status | None:
                 claim, settlement = await attempt(desk, claim, may_retry_here=False)
-                await ready.hooks.settled(claim, settlement)
                 return settlement.status if settlement else None
 
             call = WakeUp(Scope(job_type.kind), Worker("test"), Waker("drain"))

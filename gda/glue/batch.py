@@ -8,11 +8,13 @@ import gc
 import logging
 from collections.abc import Awaitable
 from contextvars import ContextVar
+from dataclasses import replace
 from typing import Any, cast
 
 from prefect import Task
 from prefect.client.schemas.objects import State
 from prefect.context import TaskRunContext
+from prefect.exceptions import TerminationSignal
 from prefect.states import Failed
 
 from gda.errors import UsageError
@@ -57,7 +59,6 @@ class Batch:
         )
         self._claims[occurrence_id] = claim
         self._endings[occurrence_id] = settlement.status if settlement else None
-        await self._desk.job_type.hooks.settled(claim, settlement)
         return task_state(settlement)
 
     def _may_retry_here(self) -> bool:
@@ -77,6 +78,7 @@ async def run_batch(desk: Desk, request: Request, task: OccurrenceTask) -> State
     Returns:
         The flow run's final state, which says what happened.
     """
+    desk = replace(desk, stop_signals=(*desk.stop_signals, TerminationSignal))
     batch = Batch(desk, task)
     loosen_collector()
     quieten_endings()

@@ -48,8 +48,11 @@ class Ledger:
         """The instant by the store's clock, aware UTC."""
         return await self._read(_the_time, None)
 
-    async def promise(self, scope: Scope, waker: Waker) -> Promised:
-        """Insert the rows of all slots of ``scope`` that are due by now plus the early margin and have none."""
+    async def promise(self, scope: Scope, waker: Waker, defaults: Defaults | None = None) -> Promised:
+        """Insert the rows of all slots of ``scope`` that are due by now plus the early margin and have none.
+
+        ``defaults`` are what the rows get where their schedule says nothing; the settings' when not given.
+        """
         total = Promised()
         while True:
             async with self._database.write() as connection:
@@ -60,7 +63,7 @@ class Ledger:
                     now=now,
                     early=self._early,
                     waker=waker,
-                    defaults=self._defaults,
+                    defaults=defaults or self._defaults,
                     limit=PROMISE_CHUNK,
                 )
             total += part
@@ -68,11 +71,14 @@ class Ledger:
             if part.evaluated == 0:
                 return total
 
-    async def promise_by_hand(self, scope: Scope, request: ByHand, waker: Waker) -> list[Target]:
+    async def promise_by_hand(
+        self, scope: Scope, request: ByHand, waker: Waker, defaults: Defaults | None = None
+    ) -> list[Target]:
         """Make sure that the occurrences a person asked for have rows. Raises UsageError, InvalidSchedule."""
         async with self._database.write() as connection:
             now = await self._database.clock.now(connection)
-            return await promise_by_hand(connection, scope, request, now=now, waker=waker, defaults=self._defaults)
+            given = defaults or self._defaults
+            return await promise_by_hand(connection, scope, request, now=now, waker=waker, defaults=given)
 
     async def claim(
         self, scope: Scope, worker: Worker, *, limit: int, impatient: bool = False, suspects: bool = False

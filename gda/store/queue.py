@@ -103,7 +103,7 @@ async def _reserve(connection: AsyncConnection, items: Sequence[Item], now: date
     for start in range(0, len(names), CHUNK):
         chunk = names[start : start + CHUNK]
         # Inserting first makes a concurrent enqueuer of the same new key wait until this transaction ends.
-        rows = [
+        rows: list[dict[str, Any]] = [
             {"kind": kind, "owner": owner, "key": key, "occurrence_id": "", "statuses": [], "until": None}
             for kind, owner, key in chunk
         ]
