@@ -84,8 +84,10 @@ async def run_tests(folder: Path, tests: Sequence[str]) -> tuple[int | None, str
     try:
         output, _ = await asyncio.wait_for(child.communicate(), PATIENCE_SECONDS)
     except TimeoutError:
-        with suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGKILL)
-        await child.wait()
         return None, ""
+    finally:  # Whoever stops the trial stops its tests too.
+        if child.returncode is None:
+            with suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
+            await child.wait()
     return child.returncode, output.decode(errors="replace")
