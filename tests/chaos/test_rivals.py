@@ -7,6 +7,7 @@ from collections import Counter
 import pytest
 
 from gda.lifecycle import Status
+from gda.sandbox.faults import Fault
 from tests.chaos.crew import FULL, LEASE_SECONDS, a_crew, owe_digests, owe_nothing_much, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -26,13 +27,13 @@ async def test_eight_processes_that_claim_the_same_occurrences_win_each_once(dat
 
 
 async def test_a_worker_paused_past_its_lease_has_no_second_effect_when_it_goes_on(database_url):
-    every = 1 if FULL else 6
-    users = [f"p{number:03}" for number in range(80 // every)]
+    users = [f"p{number:03}" for number in range(30)]
     async with a_crew(database_url) as crew:
         await owe_digests(crew, users)
         paused = []
+        # Not inside a transaction: SQLite has one write lock, and whoever stands still with it stops everybody.
         for number, user in enumerate(users):
-            await crew.start(user, user=user, step=number * every + 1, signal=signal.SIGSTOP)
+            await crew.start(user, user=user, step=number + 1, signal=signal.SIGSTOP, watched="abroad")
             if not await crew.paused(user):
                 break
             paused.append(user)
@@ -71,10 +72,23 @@ async def test_a_clock_that_is_ten_minutes_ahead_steals_no_live_lease(database_u
 async def test_ten_failures_in_a_row_are_a_dead_letter_with_ten_attempts(database_url):
     async with a_crew(database_url, retry_delay_seconds=0.02, retry_max_delay_seconds=0.05) as crew:
         await owe_digests(crew, ["ada"])
-        crew.google.sandbox.faults.switch_on(Fault("smtp-4xx"))
+        crew.google.sandbox.faults.switch_on(Fault("smtp_reject", code=451))
         [row] = await crew.settled()
         story = await crew.store.history.story(row.id)
         assert row.status is Status.DEAD
         assert story.dead_reason == "attempts"
         assert [attempt.number for attempt in story.attempts] == list(range(1, 11))
         assert not crew.google.sandbox.accepted.find(occurrence=row.id)
+
+
+@pytest.mark.xfail(strict=True, reason="the window between the lease check and the first byte of the mail is open")
+async def test_a_worker_paused_between_its_lease_check_and_the_content_sends_no_second_mail(database_url):
+    async with a_crew(database_url) as crew:
+        await owe_digests(crew, ["ada"])
+        await crew.start("ada", user="ada", step=1, signal=signal.SIGSTOP, watched="content")
+        await crew.paused("ada")
+        await asyncio.sleep(LEASE_SECONDS + 0.5)
+        [row] = await crew.settled()
+        crew.send("ada", signal.SIGCONT)
+        await crew.over("ada")
+        assert len(crew.google.sandbox.accepted.find(occurrence=row.id)) == 1

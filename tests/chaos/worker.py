@@ -51,6 +51,8 @@ class Order:
     clock_minutes: float = 0
     """How far this process's own clock is off."""
     claim_only: bool = False
+    watched: str = "all"
+    """Which calls count: ``all``, ``abroad`` (Google and the mail server's commands) or ``content`` (of the mail)."""
 
 
 @dataclass(slots=True)
@@ -69,16 +71,17 @@ class Steps:
         if self.count == self.fatal:
             os.kill(os.getpid(), self.signal)
 
-    def watch(self) -> None:
-        """Count statements, commits, HTTP requests and SMTP commands from now on."""
-        event.listen(Engine, "before_cursor_execute", self.one)
-        event.listen(Engine, "commit", self.one)
-        for owner, name in (
-            (httpx.AsyncHTTPTransport, "handle_async_request"),
-            (aiosmtplib.SMTP, "execute_command"),
-            (smtp, "_deliver"),  # The content itself: between its permission to start and its receipt.
-        ):
-            self._count(owner, name)
+    def watch(self, watched: str) -> None:
+        """Count the calls that ``watched`` names from now on."""
+        if watched == "all":
+            event.listen(Engine, "before_cursor_execute", self.one)
+            event.listen(Engine, "commit", self.one)
+        if watched != "content":
+            self._count(httpx.AsyncHTTPTransport, "handle_async_request")
+            self._count(aiosmtplib.SMTP, "execute_command")
+        if watched != "abroad":
+            # The content itself: between the permission to send it and its receipt.
+            self._count(smtp, "_deliver")
 
     def _count(self, owner: Any, name: str) -> None:
         original = getattr(owner, name)
@@ -94,7 +97,7 @@ async def obey(order: Order) -> int:
     """Do what the order says; returns how many steps it took."""
     settings = Settings(**order.settings)
     steps = Steps(order.step, order.signal)
-    steps.watch()
+    steps.watch(order.watched)
     scope = Scope("digest", user_id=order.user)
     async with open_store(settings) as store:
         worker = Worker(order.owner)
