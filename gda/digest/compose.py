@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from gda.errors import UsageError
 from gda.mail import Message
+from gda.schedule import zone
 
 from .model import Counts, Digest, Recipient, Row, Section, Thread
 from .rank import NEEDS_YOU, score
@@ -54,10 +55,10 @@ def compose(
     if web_mail and not web_mail.startswith("https://"):
         raise UsageError("A web mail address must start with https://; leave it empty for a digest without links.")
     unique = {message.id: message for message in messages}
-    zone = ZoneInfo(recipient.timezone)
-    now = _nominal(label) or window.until.astimezone(zone)
+    local = zone(recipient.timezone)
+    now = _nominal(label) or window.until.astimezone(local)
     scored = _threads(unique.values(), recipient, window)
-    sections = _sections(scored, zone, now, max_messages, web_mail)
+    sections = _sections(scored, local, now, max_messages, web_mail)
     listed = sum(section.listed for section in sections)
     counts = Counts(
         messages_in=len(unique),

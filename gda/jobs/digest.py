@@ -10,7 +10,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.utils import parseaddr
-from zoneinfo import ZoneInfo
 
 import httpx
 
@@ -28,6 +27,7 @@ from gda.jobs.window import Found, gather, read_messages
 from gda.lifecycle import IN_DOUBT_RECHECK
 from gda.mail import Message
 from gda.outcome import Done, Outcome, Skip, Snooze
+from gda.schedule import zone
 from gda.settings import Settings
 from gda.store import Confirmation, Effect, Errand, Intent, Store
 from gda.vault import Vault
@@ -183,7 +183,7 @@ def _summary(found: Found) -> str:
 
 
 def _local_minute(instant: datetime, timezone: str) -> str:
-    return f"{instant.astimezone(ZoneInfo(timezone)):%Y-%m-%dT%H:%M}"
+    return f"{instant.astimezone(zone(timezone)):%Y-%m-%dT%H:%M}"
 
 
 def _address_of(mail_from: str) -> str:
