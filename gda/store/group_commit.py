@@ -79,7 +79,8 @@ class GroupCommit:
                 for verb in dict.fromkeys(call.verb for call in group):
                     calls = [call for call in group if call.verb is verb]
                     answers += zip(calls, await verb(connection, [call.item for call in calls], now), strict=True)
-        except Exception as error:
+        # A signal's exception too: this task would swallow it, and everybody in the group would wait for good.
+        except BaseException as error:
             answers = [(call, error) for call in group]
         for call, answer in answers:
             _give(call.answer, answer)
@@ -88,7 +89,7 @@ class GroupCommit:
 def _give(future: "asyncio.Future[Any]", answer: Any) -> None:
     if future.cancelled():
         return
-    if isinstance(answer, Exception):
+    if isinstance(answer, BaseException):
         future.set_exception(answer)
     else:
         future.set_result(answer)

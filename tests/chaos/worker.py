@@ -136,8 +136,9 @@ def child(order: Order) -> None:
         shift_clock(order.clock_minutes * 60)
     try:
         steps = asyncio.run(obey(order))
-    except Stopped:
-        os._exit(0)
+    except BaseException as error:
+        stopped = isinstance(error, Stopped) or (isinstance(error, BaseExceptionGroup) and error.subgroup(Stopped))
+        os._exit(0 if stopped else 1)
     print(json.dumps({"owner": order.owner, "steps": steps}), flush=True)
     os._exit(0)
 
