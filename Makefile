@@ -1,7 +1,7 @@
 # GDA: `make` alone lists what can be made. Each target sets up .venv by itself; nothing else is needed than Python 3.11+.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check fmt lock bench model mutants oracle clean
+.PHONY: help setup demo test check fmt lock bench model chaos mutants oracle clean
 SHELL := /bin/sh
 
 BIN := .venv/bin
@@ -52,6 +52,9 @@ bench: $(READY) ## Measure throughput and latency (ARGS go to python -m bench)
 
 model: $(READY) ## Try 200 sequences of 50 steps on the ledger against a short model (MODEL=1000x50 for more)
 	@MODEL=$${MODEL:-200x50} $(BIN)/python -m pytest -q --timeout 3600 tests/integration/test_ledger_model.py $(ARGS)
+
+chaos: $(READY) ## Kill, stop and race real workers in the full amounts (ARGS go to pytest)
+	@GDA_CHAOS=full $(BIN)/python -m pytest -q -s tests/chaos $(ARGS)
 
 mutants: $(READY) ## Write deliberate faults into copies of the code; each must be caught (ARGS go to python -m tests.mutants)
 	@$(BIN)/python -m tests.mutants $(ARGS)
