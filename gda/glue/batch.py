@@ -6,6 +6,7 @@ the batch that the running flow opened.
 
 import gc
 import logging
+import signal
 from collections.abc import Awaitable
 from contextvars import ContextVar
 from dataclasses import replace
@@ -22,6 +23,7 @@ from gda.glue.runs import Request, close_abandoned_runs, flow_state, name_run, t
 from gda.glue.shards import ask_for_shards
 from gda.lifecycle import Claim, Status
 from gda.runner import Desk, attempt, wake
+from gda.stopping import stopped_by
 
 _running: ContextVar["Batch"] = ContextVar("gda_batch")
 
@@ -87,7 +89,8 @@ async def run_batch(desk: Desk, request: Request, task: OccurrenceTask) -> State
         call = wake_up(request)
         await close_abandoned_runs(desk.store, request.kind)
         await ask_for_shards(desk.store, call, desk.settings)
-        report = await wake(desk, call, batch.perform, announce=name_run)
+        async with stopped_by(signal.SIGTERM, lambda: TerminationSignal(signal=signal.SIGTERM)):
+            report = await wake(desk, call, batch.perform, announce=name_run)
     except UsageError as error:
         return Failed(name="Refused", message=str(error))
     finally:

@@ -70,7 +70,6 @@ async def test_random_kills_in_a_batch_of_digests_lose_and_double_nothing(databa
         delivered_once(crew, rows)
 
 
-@pytest.mark.xfail(strict=False, reason="open fault: now and then a process does not end after its stop signal")
 async def test_a_stopped_batch_hands_back_what_it_did_not_finish_unburnt(database_url):
     size, rounds = (500, 10) if FULL else (100, 2)
     async with a_crew(database_url) as crew:

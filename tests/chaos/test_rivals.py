@@ -81,7 +81,6 @@ async def test_ten_failures_in_a_row_are_a_dead_letter_with_ten_attempts(databas
         assert not crew.google.sandbox.accepted.find(occurrence=row.id)
 
 
-@pytest.mark.xfail(strict=True, reason="the window between the lease check and the first byte of the mail is open")
 async def test_a_worker_paused_between_its_lease_check_and_the_content_sends_no_second_mail(database_url):
     async with a_crew(database_url) as crew:
         await owe_digests(crew, ["ada"])

@@ -30,11 +30,12 @@ from gda.outcome import Done, Outcome
 from gda.retry import RetryPolicy
 from gda.runner import Desk, WakeUp, settle_alone, wake
 from gda.settings import Settings
+from gda.stopping import stopped_by
 from gda.store import Scope, Waker, Worker, open_store
 
 
 class Stopped(BaseException):
-    """What the signal handler raises, as Prefect's does."""
+    """What ends a worker that was asked to stop, as Prefect's own signal does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,8 @@ async def obey(order: Order) -> int:
             job_type = bind(digest, settings, tools) if order.noop_seconds is None else idle(order.noop_seconds)
             desk = Desk(store, job_type, settings, random.Random(), (KeyboardInterrupt, Stopped))
             call = WakeUp(scope, worker, Waker("drain"))
-            await wake(desk, call, lambda claim: settle_alone(desk, claim))
+            async with stopped_by(signal.SIGTERM, Stopped):
+                await wake(desk, call, lambda claim: settle_alone(desk, claim))
     return steps.count
 
 
