@@ -75,7 +75,7 @@ async def trigger(
         async with prefect_client() as client:
             from gda.glue.runs import close_abandoned_runs
 
-            await close_abandoned_runs(opened, kind)
+            await close_abandoned_runs(opened)
             run = await create_run(client, kind, owner.id, at=at, extra=extra)
             say(f"flow run {run.id} created")
             if wait:

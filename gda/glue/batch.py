@@ -87,7 +87,7 @@ async def run_batch(desk: Desk, request: Request, task: OccurrenceTask) -> State
     token = _running.set(batch)
     try:
         call = wake_up(request)
-        await close_abandoned_runs(desk.store, request.kind)
+        await close_abandoned_runs(desk.store)
         await ask_for_shards(desk.store, call, desk.settings)
         async with stopped_by(signal.SIGTERM, lambda: TerminationSignal(signal=signal.SIGTERM)):
             report = await wake(desk, call, batch.perform, announce=name_run)

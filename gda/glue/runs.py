@@ -89,13 +89,13 @@ async def name_run(name: str) -> None:
             await client.update_flow_run(context.flow_run.id, name=name)
 
 
-async def close_abandoned_runs(store: Store, kind: str) -> list[str]:
+async def close_abandoned_runs(store: Store) -> list[str]:
     """Close Prefect's side of flow runs whose worker went away, and return their ids.
 
     Prefect leaves such a run RUNNING for good, where it keeps a slot of its pool and of its deployment, so that the run
     that would take over never starts. The ledger knows better: the run's leases have expired.
     """
-    abandoned = await store.ledger.abandoned_runs(kind)
+    abandoned = await store.ledger.abandoned_runs()
     if abandoned:
         async with get_client() as client:
             for run_id in abandoned:

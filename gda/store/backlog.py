@@ -2,10 +2,11 @@
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import and_, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from gda.lifecycle import CLAIMABLE, Status
+from gda.lifecycle import CLAIMABLE
+from gda.store.conditions import status_is
 from gda.store.scopes import Scope, due_schedules, occurrence_condition
 from gda.store.tables import occurrences
 
@@ -20,10 +21,9 @@ async def backlog(connection: AsyncConnection, scope: Scope, *, now: datetime, e
         early: how long before its time a slot is promised already.
 
     Returns:
-        Occurrences that are ready or abandoned, and schedules with a slot that is due and has no row.
+        Occurrences that are ready, and schedules with a slot that is due and has no row.
     """
-    ready = and_(occurrences.c.status.in_(CLAIMABLE), occurrences.c.ready_at <= now)
-    abandoned = and_(occurrences.c.status == Status.RUNNING, occurrences.c.lease_expires_at <= now)
-    promised = select(func.count()).where(occurrence_condition(scope), or_(ready, abandoned))
+    ready = and_(status_is(*CLAIMABLE), occurrences.c.ready_at <= now)
+    promised = select(func.count()).where(occurrence_condition(scope), ready)
     unpromised = select(func.count()).select_from(due_schedules(scope, now + early).subquery())
     return sum([await connection.scalar(query) or 0 for query in (promised, unpromised)])

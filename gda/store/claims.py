@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gda.errors import ClaimLost
 from gda.lifecycle import CLAIMABLE, Claim, Occurrence, Status
+from gda.store.conditions import status_is
 from gda.store.scopes import Scope, occurrence_condition
 from gda.store.tables import attempts, occurrences
 
@@ -49,7 +50,7 @@ async def claim(
     Returns:
         The claims, most urgent first.
     """
-    ready: ColumnElement[bool] = occurrences.c.status.in_(CLAIMABLE)
+    ready: ColumnElement[bool] = status_is(*CLAIMABLE)
     if not impatient:
         ready = and_(ready, occurrences.c.ready_at <= now)
     wanted = (
@@ -90,25 +91,25 @@ async def _take(
     return [Claim(occurrence_from(row), owner, row.fence, flow_run_id, alone=row.suspect) for row in rows]
 
 
-async def abandoned_runs(connection: AsyncConnection, kind: str | None, now: datetime) -> list[str]:
-    """The Prefect flow runs that let a lease of ``kind`` (None: any) expire: nobody is at work in them any more."""
+async def abandoned_runs(connection: AsyncConnection, now: datetime) -> list[str]:
+    """The Prefect flow runs that let a lease expire: nobody is at work in them any more."""
     query = (
         select(occurrences.c.flow_run_id)
         .distinct()
         .where(
-            occurrences.c.status == Status.RUNNING,
+            status_is(Status.RUNNING),
             occurrences.c.lease_expires_at <= now,
             occurrences.c.flow_run_id.is_not(None),
         )
     )
-    rows = await connection.execute(query if kind is None else query.where(occurrences.c.kind == kind))
+    rows = await connection.execute(query)
     return [row.flow_run_id for row in rows]
 
 
 async def holders(connection: AsyncConnection, claims: Sequence[Claim]) -> set[tuple[str, int]]:
     """Which of ``claims`` still hold, as (occurrence id, fence); locks their rows on PostgreSQL."""
     query = select(occurrences.c.id, occurrences.c.fence).where(
-        occurrences.c.id.in_([item.occurrence.id for item in claims]), occurrences.c.status == Status.RUNNING
+        occurrences.c.id.in_([item.occurrence.id for item in claims]), status_is(Status.RUNNING)
     )
     if connection.dialect.name == "postgresql":
         query = query.order_by(occurrences.c.id).with_for_update()
@@ -171,7 +172,7 @@ async def renew(connection: AsyncConnection, owner: str, *, now: datetime, lease
     """Prolong every lease of ``owner`` that is still its own; returns how many."""
     result = await connection.execute(
         update(occurrences)
-        .where(occurrences.c.lease_owner == owner, occurrences.c.status == Status.RUNNING)
+        .where(occurrences.c.lease_owner == owner, status_is(Status.RUNNING))
         .values(lease_expires_at=now + lease)
     )
     return result.rowcount
@@ -179,7 +180,7 @@ async def renew(connection: AsyncConnection, owner: str, *, now: datetime, lease
 
 async def hand_back(connection: AsyncConnection, owner: str, *, now: datetime) -> int:
     """Return everything ``owner`` holds, unburnt, because it stops; started bodies end as interrupted."""
-    mine = select(occurrences.c.id).where(occurrences.c.lease_owner == owner, occurrences.c.status == Status.RUNNING)
+    mine = select(occurrences.c.id).where(occurrences.c.lease_owner == owner, status_is(Status.RUNNING))
     await connection.execute(
         update(attempts)
         .where(attempts.c.occurrence_id.in_(mine), attempts.c.ended_at.is_(None))
@@ -187,7 +188,7 @@ async def hand_back(connection: AsyncConnection, owner: str, *, now: datetime) -
     )
     result = await connection.execute(
         update(occurrences)
-        .where(occurrences.c.lease_owner == owner, occurrences.c.status == Status.RUNNING)
+        .where(occurrences.c.lease_owner == owner, status_is(Status.RUNNING))
         .values(
             status=case((occurrences.c.started_at.is_(None), Status.SCHEDULED), else_=Status.RETRYING),
             lease_owner=None,
@@ -203,7 +204,7 @@ async def still_mine(connection: AsyncConnection, claims: Sequence[Claim], now: 
     rows = await connection.execute(
         select(occurrences.c.id, occurrences.c.fence).where(
             occurrences.c.id.in_([item.occurrence.id for item in claims]),
-            occurrences.c.status == Status.RUNNING,
+            status_is(Status.RUNNING),
             occurrences.c.lease_expires_at > now,
         )
     )

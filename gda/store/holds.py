@@ -7,6 +7,7 @@ from sqlalchemy import ColumnElement, and_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gda.lifecycle import Status
+from gda.store.conditions import status_is
 from gda.store.tables import occurrences
 
 WAITING = (Status.SCHEDULED, Status.RETRYING)
@@ -34,7 +35,7 @@ async def release(
     Returns:
         Ids of those that are ready now, and of those that have lost their value meanwhile and are skipped.
     """
-    held = and_(occurrences.c.status == Status.HELD, occurrences.c.reason == cause)
+    held = and_(status_is(Status.HELD), occurrences.c.reason == cause)
     if user_id is not None:
         held = and_(held, occurrences.c.user_id == user_id)
     stale = await _expire(connection, held, now)
@@ -49,7 +50,7 @@ async def release(
 
 async def expire_held(connection: AsyncConnection, now: datetime) -> list[str]:
     """Skip what has been held past its value; returns the ids."""
-    return await _expire(connection, occurrences.c.status == Status.HELD, now)
+    return await _expire(connection, status_is(Status.HELD), now)
 
 
 async def cancel(connection: AsyncConnection, ids: Sequence[str], reason: str, now: datetime) -> list[str]:

@@ -89,7 +89,7 @@ class Ledger:
         """
         async with self._database.write() as connection:
             now = await self._database.clock.now(connection)
-            await recover(connection, scope, now)
+            await recover(connection, now)
             return await claims.claim(
                 connection,
                 scope,
@@ -102,10 +102,10 @@ class Ledger:
                 suspects=suspects,
             )
 
-    async def recover(self, scope: Scope | None = None) -> int:
-        """Free what was abandoned in ``scope`` (None: everywhere); returns how many, at most 500 in one call."""
+    async def recover(self) -> int:
+        """Free what was abandoned; returns how many, at most 500 in one call."""
         async with self._database.write() as connection:
-            return await recover(connection, scope, await self._database.clock.now(connection))
+            return await recover(connection, await self._database.clock.now(connection))
 
     async def abandon(self, worker: Worker) -> int:
         """Let the leases of a worker that is about to end itself expire now; returns how many."""
@@ -142,11 +142,11 @@ class Ledger:
             now = await self._database.clock.now(connection)
             return await claims.renew(connection, worker.owner, now=now, lease=self._lease)
 
-    async def abandoned_runs(self, kind: str | None = None) -> list[str]:
-        """Prefect flow runs that hold occurrences of ``kind`` (None: any) under an expired lease, by id."""
+    async def abandoned_runs(self) -> list[str]:
+        """Prefect flow runs that hold occurrences under an expired lease, by id."""
         async with self._database.read() as connection:
             now = await self._database.clock.now(connection)
-            return await claims.abandoned_runs(connection, kind, now)
+            return await claims.abandoned_runs(connection, now)
 
     async def hand_back(self, worker: Worker) -> int:
         """Return everything that ``worker`` still holds, unburnt; returns how many."""

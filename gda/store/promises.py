@@ -11,9 +11,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gda.errors import InvalidSchedule
-from gda.lifecycle import Status
+from gda.lifecycle import CLAIMABLE, Status
 from gda.schedule import CatchUp, DueDecision, Policies, decide_due, parse
 from gda.settings import Settings
+from gda.store.conditions import status_is
 from gda.store.scopes import Scope, due_schedules, occurrence_condition
 from gda.store.tables import occurrences, schedules
 
@@ -251,7 +252,7 @@ async def next_ready(connection: AsyncConnection, scope: Scope) -> datetime | No
     """
     query = (
         select(occurrences.c.ready_at)
-        .where(occurrence_condition(scope), occurrences.c.status == Status.SCHEDULED)
+        .where(occurrence_condition(scope), status_is(*CLAIMABLE), occurrences.c.status == Status.SCHEDULED)
         .order_by(occurrences.c.ready_at)
         .limit(1)
     )

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gda.lifecycle import DeadReason, Status
 from gda.store.burial import Death, bury
-from gda.store.scopes import Scope, occurrence_condition
+from gda.store.conditions import status_is
 from gda.store.tables import attempts, effects, occurrences
 
 MOST = 500
@@ -23,18 +23,17 @@ POISON = "its worker died twice while it ran, the second time with nothing besid
 _STARTED = and_(attempts.c.occurrence_id == occurrences.c.id, attempts.c.ended_at.is_(None))
 
 
-async def recover(connection: AsyncConnection, scope: Scope | None, now: datetime) -> int:
-    """Free up to ``MOST`` occurrences of ``scope`` whose lease has expired and whose send, if any, must have ended.
+async def recover(connection: AsyncConnection, now: datetime) -> int:
+    """Free up to ``MOST`` occurrences, of whatever kind, whose lease has expired and whose send must have ended.
 
     Args:
         connection: a writing transaction.
-        scope: where to look; None for every kind.
         now: the database's instant.
 
     Returns:
         How many were freed or found to be poison; ``MOST`` means that there may be more.
     """
-    rows = (await connection.execute(_expired(connection, scope, now))).all()
+    rows = (await connection.execute(_expired(connection, now))).all()
     if not rows:
         return 0
     ids = [row.id for row in rows]
@@ -50,19 +49,17 @@ async def recover(connection: AsyncConnection, scope: Scope | None, now: datetim
     return len(rows)
 
 
-def _expired(connection: AsyncConnection, scope: Scope | None, now: datetime) -> Select[Any]:
+def _expired(connection: AsyncConnection, now: datetime) -> Select[Any]:
     sending = exists().where(
         effects.c.occurrence_id == occurrences.c.id, effects.c.state == "intent", effects.c.busy_until > now
     )
     query = (
         select(occurrences.c.id, occurrences.c.kind, attempts.c.alone)
         .select_from(occurrences.outerjoin(attempts, _STARTED))
-        .where(occurrences.c.status == Status.RUNNING, occurrences.c.lease_expires_at <= now, ~sending)
+        .where(status_is(Status.RUNNING), occurrences.c.lease_expires_at <= now, ~sending)
         .order_by(occurrences.c.lease_expires_at)
         .limit(MOST)
     )
-    if scope is not None:
-        query = query.where(occurrence_condition(scope))
     if connection.dialect.name == "postgresql":
         query = query.with_for_update(of=occurrences, skip_locked=True)
     return query

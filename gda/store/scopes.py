@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select, true
 
+from gda.store.conditions import ENABLED
 from gda.store.tables import occurrences, schedules, users
 
 
@@ -54,7 +55,7 @@ def due_schedules(scope: Scope, until: datetime) -> Select[Any]:
     """The schedules of ``scope`` that run and have a slot without a row, due by ``until``."""
     return schedules_with_owner().where(
         schedule_condition(scope),
-        schedules.c.enabled,
+        ENABLED,
         or_(users.c.status.is_(None), users.c.status != "paused"),
         schedules.c.next_due_at <= until,
     )

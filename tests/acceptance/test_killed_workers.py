@@ -40,11 +40,11 @@ async def killed_while(town: Town, folder: Path, user: str, reached) -> None:
 
 async def taken_over(town: Town, folder: Path, user: str) -> Status:
     """Trigger again, as ``gda trigger`` does, when the lease has expired, until the occurrence is settled."""
-    await eventually(lambda: town.store.ledger.abandoned_runs("digest"), "the lease expires")
+    await eventually(lambda: town.store.ledger.abandoned_runs(), "the lease expires")
     async with running_worker(town.server, "gda", home=folder / "second", name="second"):
 
         async def settled() -> bool:
-            await close_abandoned_runs(town.store, "digest")
+            await close_abandoned_runs(town.store)
             await town.ended(await town.triggered(user))
             return (await town.story(user)).occurrence.finished_at is not None
 

@@ -120,7 +120,7 @@ async def test_the_drain_takes_over_what_a_worker_left_behind_when_its_lease_has
         await gone.ledger.promise_by_hand(cleo, ByHand(), Waker("hand"))
         [claim] = await gone.ledger.claim(cleo, Worker("gone", str(uuid4())), limit=1)
         await gone.ledger.start(claim)
-    await eventually(lambda: town.store.ledger.abandoned_runs("digest"), "the lease expires")
+    await eventually(lambda: town.store.ledger.abandoned_runs(), "the lease expires")
     drain = await town.client.read_deployment_by_name("digest/drain")
 
     run = await town.ended((await town.client.create_flow_run_from_deployment(drain.id)).id)

@@ -30,9 +30,9 @@ async def test_a_run_is_closed_in_prefect_once_its_leases_have_expired_and_not_b
         await a_user_with_digest(store)
         await store.ledger.promise_by_hand(ADA, ByHand(), Waker("hand"))
         await store.ledger.claim(ADA, Worker("gone", str(run.id)), limit=1)
-        while_held = await close_abandoned_runs(store, "digest")
+        while_held = await close_abandoned_runs(store)
         clock.advance(seconds=61)
-        closed = await close_abandoned_runs(store, "digest")
+        closed = await close_abandoned_runs(store)
         after = await client.read_flow_run(UUID(closed[0]))
 
     assert while_held == []

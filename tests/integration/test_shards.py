@@ -67,7 +67,7 @@ async def test_a_small_batch_stays_alone(prefect_server: Any, tmp_path: Path, mo
     assert company == []
 
 
-async def test_the_backlog_counts_what_is_ready_abandoned_or_not_promised_yet(database_url: str) -> None:
+async def test_the_backlog_counts_what_is_ready_or_not_promised_yet(database_url: str) -> None:
     clock = VirtualClock(MORNING)
     async with a_store(database_url, clock=clock) as store:
         for name in ("ada", "bruno", "dina"):

@@ -71,7 +71,7 @@ LEDGER_FAULTS = (
         (
             Edit(
                 LEDGER_FILE,
-                "            await recover(connection, scope, now)\n            return await claims.claim(",
+                "            await recover(connection, now)\n            return await claims.claim(",
                 "            return await claims.claim(",
             ),
         ),
