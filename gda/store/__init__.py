@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from gda.settings import Settings
 from gda.store.database import Clock, Database, DatabaseClock, open_database
+from gda.store.dead_letters import DeadLetters, Group, Letter, Which
 from gda.store.effects import Confirmation, Effects, Errand, Intent
 from gda.store.group_commit import GroupCommit
 from gda.store.hand import ByHand, Target
@@ -31,14 +32,17 @@ __all__ = [
     "Credentials",
     "Database",
     "DatabaseClock",
+    "DeadLetters",
     "Defaults",
     "Effect",
     "Effects",
     "Errand",
+    "Group",
     "History",
     "Intent",
     "Leases",
     "Ledger",
+    "Letter",
     "MailCursor",
     "NamedLease",
     "Promised",
@@ -54,6 +58,7 @@ __all__ = [
     "User",
     "Users",
     "Waker",
+    "Which",
     "Wish",
     "Worker",
     "current",
@@ -81,6 +86,7 @@ class Store:
     sweeping: Sweeping
     retention: Retention
     stats: Stats
+    dead_letters: DeadLetters
 
 
 def make_store(database: Database, settings: Settings) -> Store:
@@ -99,6 +105,7 @@ def make_store(database: Database, settings: Settings) -> Store:
         sweeping=Sweeping(database, Defaults.of(settings)),
         retention=Retention(database),
         stats=Stats(database),
+        dead_letters=DeadLetters(database),
     )
 
 
