@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import blocks
 from deployments.apply import Applied, Progress, apply, failure, read_existing
+from deployments.automations import ensure_automation
 from deployments.kinds import load_kind
 from deployments.plan import plan
 from deployments.pools import ensure_pool, pool_specs
@@ -108,6 +109,8 @@ async def apply_system(
             say(f"saved block {saved}")
     except Exception as error:
         raise failure(error, client, "writing pools and blocks") from error
+    if await ensure_automation(client, settings):
+        say("wrote the automation that tells of dead letters")
     titles = {spec.title for spec in specs}
     there = [one for one in await read_existing(client) if one.spec.title in titles]
     return await apply(plan(specs, there), client, on_progress=on_progress)

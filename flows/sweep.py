@@ -12,6 +12,7 @@ from prefect.states import Completed, Failed
 
 import blocks
 from gda.glue.api import require_private_api
+from gda.glue.dead_letter_news import announce_deaths
 from gda.glue.drains import ensure_drain
 from gda.glue.sweeping import close_runs
 from gda.leadership import Leadership
@@ -34,6 +35,7 @@ async def sweep_once() -> State[None]:
         if not leader.leading:
             return Completed(name="NotLeader", message="another instance sweeps")
         swept = await sweep(store, settings, Waker("sweep", own), ensure_drain=ensure_drain, close_runs=close)
+        await announce_deaths(store)
     for failure in swept.failures:
         get_run_logger().warning("sweep: %s", failure)
     return Failed(message=str(swept)) if swept.failures else Completed(message=str(swept))

@@ -19,6 +19,7 @@ from prefect.exceptions import TerminationSignal
 from prefect.states import Failed
 
 from gda.errors import UsageError
+from gda.glue.dead_letter_news import announce_deaths
 from gda.glue.runs import Request, close_abandoned_runs, flow_state, name_run, task_state, wake_up
 from gda.glue.shards import ask_for_shards
 from gda.lifecycle import Claim, Status
@@ -91,6 +92,8 @@ async def run_batch(desk: Desk, request: Request, task: OccurrenceTask) -> State
         await ask_for_shards(desk.store, call, desk.settings)
         async with stopped_by(signal.SIGTERM, lambda: TerminationSignal(signal=signal.SIGTERM)):
             report = await wake(desk, call, batch.perform, announce=name_run)
+        if report.dead:
+            await announce_deaths(desk.store)
     except UsageError as error:
         return Failed(name="Refused", message=str(error))
     finally:
