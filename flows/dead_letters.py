@@ -46,12 +46,12 @@ async def replay_dead_letters(
         letters = services.store.dead_letters
         try:
             if dry_run:
-                return await shown(await letters.find(which, limit=limit), "would be replayed")
+                return await shown(await letters.find(which, limit=limit, oldest_first=True), "would be replayed")
             found = await letters.replay(which, by="the Prefect UI", limit=limit, per_minute=per_minute)
         except UsageError as error:
             return Failed(name="Refused", message=str(error))
-    for each in sorted({letter.kind for letter in found}):
-        await ensure_drain(each)
+    for wanted in sorted({(letter.kind, letter.queue) for letter in found}):
+        await ensure_drain(*wanted)
     return await shown(found, "replayed")
 
 

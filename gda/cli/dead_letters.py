@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 app = App(name="dead-letters")
 SHORT_ID = 8
 SHORT_TEXT = 60
+MOST = 10_000
 
 Ids = Annotated[str, Parameter(help="Ids of occurrences; a beginning that fits only one is enough.")]
 User = Annotated[str | None, Parameter(help="Only this one's, by id or address.")]
@@ -96,10 +97,8 @@ async def show(occurrence: str, /, *, json: Json = False) -> None:
     show_story(story)
     [letter] = letters
     print(f"cause {letter.fingerprint}  first error: {letter.first_error}")
-    if letter.closed_as:
-        print(f"closed {letter.closed_at:%Y-%m-%dT%H:%M:%SZ}  {letter.closed_as}")
     for entry in letter.replays:
-        print(f"replayed {entry['at']} by {entry['by']}")
+        print(f"{entry['as']} {entry['at']} by {entry['by']}")
 
 
 @app.command
@@ -123,15 +122,17 @@ async def replay(
     _require_positive("--per-minute", per_minute)
     async with store() as opened:
         which = await _which(opened, occurrences, user, kind, reason, fingerprint)
+        if mended is not None:
+            require_fitting((await opened.ledger.get(which.ids[0])).kind, mended)
         if dry_run:
-            found = list(reversed(await opened.dead_letters.find(which, limit=limit)))
+            found = await opened.dead_letters.find(which, limit=limit, oldest_first=True)
         else:
             found = await opened.dead_letters.replay(
                 which, by=f"{getpass.getuser()} on the command line", limit=limit, per_minute=per_minute, payload=mended
             )
     _show_done("would be replayed" if dry_run else "replayed", found, json)
-    for each in sorted({letter.kind for letter in found} if not dry_run else ()):
-        await ask_for_drain(each)
+    for wanted in sorted({(letter.kind, letter.queue) for letter in found} if not dry_run else ()):
+        await ask_for_drain(*wanted)
 
 
 @app.command
@@ -149,8 +150,10 @@ async def discard(
     _require_choice(occurrences, all, user, kind, reason, fingerprint)
     async with store() as opened:
         which = await _which(opened, occurrences, user, kind, reason, fingerprint)
-        by = f"{getpass.getuser()} on the command line"
-        found = await (opened.dead_letters.find(which) if dry_run else opened.dead_letters.discard(which, by=by))
+        if dry_run:
+            found = await opened.dead_letters.find(which, limit=MOST, oldest_first=True)
+        else:
+            found = await opened.dead_letters.discard(which, by=f"{getpass.getuser()} on the command line")
     _show_done("would be discarded" if dry_run else "discarded", found, json)
 
 
@@ -231,6 +234,17 @@ def _payload(text: str | None, occurrences: tuple[str, ...]) -> dict[str, Any] |
     if not isinstance(found, dict):
         raise UsageError("--payload must be a JSON object, such as '{\"invoice\": 7}'")
     return found
+
+
+def require_fitting(kind: str, payload: dict[str, Any]) -> None:
+    """Refuse a payload that the kind's model would refuse when it runs. Raises UsageError, UnknownKind."""
+    from gda.binding import read_payload
+    from gda.registry import load_registry
+
+    model = load_registry().get(kind).payload
+    if model is None:
+        raise UsageError(f"--payload: occurrences of {kind} carry none")
+    read_payload(model, payload)
 
 
 def _show_done(what: str, found: "list[Letter]", json: bool) -> None:

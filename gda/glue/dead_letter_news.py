@@ -19,19 +19,25 @@ log = get_logger("gda.dead_letters")
 async def announce_deaths(store: Store) -> int:
     """Tell of every dead letter that nobody was told of yet; returns how many.
 
+    Each is told of once at most: they are marked first, so a process that dies here leaves them in the inbox, untold.
     Ids, kind, reason and cause are told, never content. A Prefect that does not listen is logged and stops nobody: the
     letter lies in the ledger, and `gda dead-letters list` shows it.
     """
-    letters = await store.dead_letters.unannounced()
-    if not letters:
-        return 0
+    count = 0
+    while letters := await store.dead_letters.unannounced():
+        await tell(letters)
+        count += len(letters)
+    return count
+
+
+async def tell(letters: Sequence[Letter]) -> None:
+    """Send the events and write the table; what goes wrong is logged."""
     try:
         for letter in letters:
             emit(letter)
         await acreate_table_artifact([row(letter) for letter in letters[:MOST_ROWS]], TABLE, headline(letters))
     except Exception as error:  # Prefect's client raises many kinds; the news is lost, the letters are not.
         log.warning("nobody could be told of %d dead letters: %s", len(letters), type(error).__name__)
-    return len(letters)
 
 
 def emit(letter: Letter) -> None:

@@ -24,13 +24,17 @@ MOST = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """One dead letter with where it came from; ``replays`` lists earlier replays as ``{"at": …, "by": …}``."""
+    """One dead letter with where it came from.
+
+    ``replays`` lists what people did with it as ``{"at": …, "by": …, "as": "replayed" | "discarded"}``.
+    """
 
     occurrence_id: str
     kind: str
     user_id: str | None
     schedule_id: str | None
     slot: str | None
+    queue: str
     reason: str
     first_error: str
     last_error: str
@@ -59,7 +63,10 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Which:
-    """Which letters are meant; what is not given does not narrow. Without ``closed`` only open ones."""
+    """Which letters are meant; what is not given does not narrow. Without ``closed`` only open ones.
+
+    ``ids`` are as many as people name, a few thousand at most: databases limit the values of one statement.
+    """
 
     ids: tuple[str, ...] = ()
     kind: str | None = None
@@ -75,9 +82,10 @@ class DeadLetters:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def find(self, which: Which, *, limit: int = 50) -> list[Letter]:
-        """The letters meant, newest first."""
-        query = _letters(which).order_by(dead_letters.c.created_at.desc(), dead_letters.c.occurrence_id).limit(limit)
+    async def find(self, which: Which, *, limit: int = 50, oldest_first: bool = False) -> list[Letter]:
+        """The letters meant, newest first, or in the order in which they would be replayed or discarded."""
+        age = dead_letters.c.created_at if oldest_first else dead_letters.c.created_at.desc()
+        query = _letters(which).order_by(age, dead_letters.c.occurrence_id).limit(limit)
         async with self._database.read() as connection:
             return [_letter(row) for row in await connection.execute(query)]
 
@@ -155,13 +163,21 @@ class DeadLetters:
             )
         return result.rowcount
 
-    async def unannounced(self) -> list[Letter]:
-        """The open letters nobody has been told of; each is given to exactly one caller, who tells."""
-        silent = and_(dead_letters.c.closed_at.is_(None), dead_letters.c.announced_at.is_(None))
+    async def unannounced(self, limit: int = 500) -> list[Letter]:
+        """Up to ``limit`` open letters nobody has been told of; each is given to exactly one caller, who tells.
+
+        They count as told from now on: a caller that dies first leaves them untold, and in the inbox all the same.
+        """
+        own = dead_letters.c.occurrence_id
+        silent = (
+            select(own).where(dead_letters.c.closed_at.is_(None), dead_letters.c.announced_at.is_(None)).limit(limit)
+        )
         async with self._database.write() as connection:
+            if connection.dialect.name == "postgresql":
+                silent = silent.with_for_update(skip_locked=True)
             now = await self._database.clock.now(connection)
             told = await connection.execute(
-                update(dead_letters).where(silent).values(announced_at=now).returning(dead_letters.c.occurrence_id)
+                update(dead_letters).where(own.in_(silent)).values(announced_at=now).returning(own)
             )
             ids = tuple(told.scalars())
             if not ids:
@@ -198,8 +214,8 @@ _CLOSE = (
 
 
 def _closing(letter: Letter, closed_as: str, by: str, now: datetime) -> dict[str, Any]:
-    entry = [{"at": now.isoformat(), "by": by}] if closed_as == REPLAYED else []
-    return {"b_id": letter.occurrence_id, "b_now": now, "b_as": closed_as, "b_replays": [*letter.replays, *entry]}
+    entry = {"at": now.isoformat(), "by": by, "as": closed_as}
+    return {"b_id": letter.occurrence_id, "b_now": now, "b_as": closed_as, "b_replays": [*letter.replays, entry]}
 
 
 async def _open(connection: AsyncConnection, which: Which, limit: int) -> list[Letter]:
@@ -211,7 +227,7 @@ async def _open(connection: AsyncConnection, which: Which, limit: int) -> list[L
 
 def _letters(which: Which) -> Select[Any]:
     own = [column for column in dead_letters.columns if column.name != "announced_at"]
-    provenance = [occurrences.c[name] for name in ("kind", "user_id", "schedule_id", "slot", "flow_run_id")]
+    provenance = [occurrences.c[name] for name in ("kind", "user_id", "schedule_id", "slot", "queue", "flow_run_id")]
     joined = dead_letters.join(occurrences, occurrences.c.id == dead_letters.c.occurrence_id)
     return select(*own, *provenance).select_from(joined).where(_condition(which))
 

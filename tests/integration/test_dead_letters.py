@@ -80,7 +80,10 @@ async def test_a_replay_is_a_new_life_with_attempts_numbered_on_and_happens_once
     assert (report, second_run) == ("1 done", "nothing due")
     assert [attempt.number for attempt in story.attempts] == [1, 2]
     assert (story.occurrence.status, story.occurrence.burnt) == (Status.DONE, 0)
-    assert (letter.closed_as, letter.replays) == ("replayed", [{"at": MORNING.isoformat(), "by": "ops"}])
+    assert (letter.closed_as, letter.replays) == (
+        "replayed",
+        [{"at": MORNING.isoformat(), "by": "ops", "as": "replayed"}],
+    )
 
 
 async def test_what_dies_again_after_a_replay_lies_open_again_and_keeps_its_history(database_url):

@@ -43,15 +43,23 @@ def test_a_dry_run_replays_nothing_and_a_replay_happens_once(gda: Gda) -> None:
     assert {row["status"] for row in rows} == {"scheduled"}
 
 
-def test_one_is_mended_and_replayed_and_the_other_discarded_and_purged(gda: Gda) -> None:
+def test_a_dry_run_shows_the_very_letters_that_a_replay_takes(gda: Gda) -> None:
+    words = ("dead-letters", "replay", "--all", "--limit", "1", "--json")
+    dry, real = json.loads(gda(*words, "--dry-run").out), json.loads(gda(*words).out)
+    assert dry["occurrences"] == real["occurrences"]
+
+
+def test_one_is_replayed_and_the_other_discarded_and_purged(gda: Gda) -> None:
     found = ids(gda)
-    assert gda("dead-letters", "replay", found["ada"], "--payload", '{"page": 2}').code == 0
+    assert "digest carry none" in gda("dead-letters", "replay", found["ada"], "--payload", '{"page": 2}').refusal
+    assert gda("dead-letters", "replay", found["ada"]).code == 0
     assert gda("dead-letters", "discard", found["bruno"]).code == 0
     rows = {row["user_id"]: row for row in json.loads(gda("occurrences", "list", "--json").out)}
-    assert (rows["ada"]["status"], rows["ada"]["payload"]) == ("scheduled", {"page": 2})
+    assert rows["ada"]["status"] == "scheduled"
     assert rows["bruno"]["status"] == "discarded"
-    assert "1 purged" not in gda("dead-letters", "purge").out
-    assert gda("dead-letters", "purge", "--older-than-days", "0").code == 0
+    assert gda("dead-letters", "purge").out == "0 purged\n"
+    assert gda("dead-letters", "purge", "--older-than-days", "0").out == "2 purged\n"
+    assert json.loads(gda("dead-letters", "list", "--closed", "--json").out) == []
 
 
 @pytest.mark.parametrize(
