@@ -10,7 +10,7 @@ from deployments.apply import Applied, Progress, apply, failure, read_existing
 from deployments.automations import ensure_automation
 from deployments.kinds import load_kind
 from deployments.plan import plan
-from deployments.pools import ensure_pool, pool_specs
+from deployments.pools import SYSTEM_SUFFIX, ensure_pool, pool_specs
 from deployments.spec import DEFAULT_QUEUE, DeploymentSpec, KindSpec, ScheduleSpec, schedule_specs
 from gda.errors import Unavailable, UsageError
 from gda.glue.api import require_closed_api
@@ -35,6 +35,8 @@ class Overlay:
 
 OVERLAYS: Mapping[tuple[str, str], Overlay] = {
     ("flows.digest.deliver_digests", "drain"): Overlay("digest_drain_cron", "digest_drain_enabled"),
+    ("flows.sweep.sweep_once", "sweep"): Overlay("sweep_cron", "sweep_enabled"),
+    ("flows.retention.prune_old_rows", "retention"): Overlay("retention_cron", "retention_enabled"),
 }
 """By entry point and deployment name."""
 
@@ -126,7 +128,7 @@ def _spec(entry: Mapping[str, Any], settings: Settings, load: Callable[[str], Ki
         schedules=_schedules(entry, settings),
         parameters=entry.get("parameters") or {},
         tags=tuple(sorted(entry["tags"])),
-        work_pool=settings.prefect_pool if pool["name"] == LITERAL_POOL else pool["name"],
+        work_pool=_pool(pool["name"], settings),
         work_queue=pool.get("work_queue_name") or DEFAULT_QUEUE,
         description=entry["description"],
         version=entry.get("version") or kind.version,
@@ -135,6 +137,11 @@ def _spec(entry: Mapping[str, Any], settings: Settings, load: Callable[[str], Ki
         collision_strategy=limit["collision_strategy"],
         job_variables=pool.get("job_variables") or {},
     )
+
+
+def _pool(written: str, settings: Settings) -> str:
+    ours = {LITERAL_POOL: settings.prefect_pool, LITERAL_POOL + SYSTEM_SUFFIX: settings.prefect_pool + SYSTEM_SUFFIX}
+    return ours.get(written, written)
 
 
 def _schedules(entry: Mapping[str, Any], settings: Settings) -> tuple[ScheduleSpec, ...]:

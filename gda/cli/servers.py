@@ -60,7 +60,7 @@ async def start_server(children: Children, env: Mapping[str, str], port: int, cw
 async def start_worker(children: Children, env: Mapping[str, str], pool: str, limit: int, cwd: Path) -> None:
     """Start a process worker of ``pool``, which must exist; it begins ``limit`` flow runs at once."""
     command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", pool, "--type", "process"]
-    await children.start("worker", [*command, "--limit", str(limit), "--name", "gda"], env, cwd)
+    await children.start(f"worker of {pool}", [*command, "--limit", str(limit), "--name", "gda"], env, cwd)
 
 
 async def server_answers(children: Children, api_url: str) -> None:

@@ -31,6 +31,8 @@ async def up(*, port: int | None = None) -> None:
     home = await asyncio.to_thread(given.home.resolve)
     has_own_server = not os.environ.get("PREFECT_API_URL")
     chosen = _port(port) if has_own_server else 0
+    from deployments.pools import pool_specs
+
     with held(home, "up"), stopping_on_sigterm():
         os.environ["GDA_HOME"] = str(home)
         if has_own_server:
@@ -42,7 +44,8 @@ async def up(*, port: int | None = None) -> None:
             if has_own_server:
                 await server_answers(children, os.environ["PREFECT_API_URL"])
             await children.alongside(_apply(given))
-            await start_worker(children, os.environ, given.prefect_pool, given.prefect_pool_limit, home)
+            for pool in pool_specs(given):
+                await start_worker(children, os.environ, pool.name, pool.limit, home)
             _say_where(home)
             await children.alongside(asyncio.Event().wait())
 

@@ -25,7 +25,7 @@ def specs(path: Path = FILE, **settings: Any) -> Any:
 
 
 def test_the_drain_stands_in_the_file_with_literal_defaults() -> None:
-    [drain] = specs()
+    drain = specs()[0]
     assert drain.title == "digest/drain"
     assert drain.tags == ("gda", "kind:digest", "system")
     assert drain.parameters == {}
@@ -36,7 +36,9 @@ def test_the_drain_stands_in_the_file_with_literal_defaults() -> None:
 
 
 def test_the_defaults_of_the_settings_are_those_of_the_file() -> None:
-    for entry in yaml.safe_load(FILE.read_text())["deployments"]:
+    scheduled = [entry for entry in yaml.safe_load(FILE.read_text())["deployments"] if entry["schedules"]]
+    assert len(scheduled) == len(OVERLAYS)
+    for entry in scheduled:
         overlay = OVERLAYS[entry["entrypoint"], entry["name"]]
         first = entry["schedules"][0]
         assert Settings.model_fields[overlay.cron].default == first["cron"]
@@ -44,10 +46,16 @@ def test_the_defaults_of_the_settings_are_those_of_the_file() -> None:
 
 
 def test_settings_are_laid_over_the_cron_the_switch_and_the_pool() -> None:
-    [drain] = specs(digest_drain_cron="every 10 minutes", digest_drain_enabled=False, prefect_pool="mine")
+    drain, *others = specs(digest_drain_cron="every 10 minutes", digest_drain_enabled=False, prefect_pool="mine")
     [cron] = drain.schedules
     assert (cron.cron, cron.active) == ("*/10 * * * *", False)
     assert drain.work_pool == "mine"
+    assert {one.entrypoint: one.work_pool for one in others} == {
+        "flows.run_job.run_job": "mine",
+        "flows.dead_letters.replay_dead_letters": "mine",
+        "flows.sweep.sweep_once": "mine-system",
+        "flows.retention.prune_old_rows": "mine-system",
+    }
 
 
 @pytest.mark.parametrize("cron", ["* * * * * *", "0 0 31 2 *", "sometimes"])

@@ -83,6 +83,9 @@ class Stage:
             "smtp_security": "none",
             "mail_settling_seconds": str(SETTLING_SECONDS),
             "prefect_pool_limit": str(RUNS_AT_ONCE),
+            # Nothing is missed within minutes, and each sweep is a process beside the digests.
+            "sweep_enabled": "false",
+            "retention_enabled": "false",
         }
 
 
