@@ -9,6 +9,8 @@ import os
 import sys
 import time
 
+from pydantic import SecretStr
+
 from gda.job import Job, JobType
 from gda.outcome import Done, Outcome
 from gda.retry import RetryPolicy
@@ -50,7 +52,7 @@ async def eat() -> None:
 async def main(database: str, owner: str) -> None:
     """Perform everything that is due, as one flow run does."""
     settings = Settings(
-        database_url=database,  # type: ignore[arg-type]
+        database_url=SecretStr(database),
         lease_seconds=LEASE_SECONDS,
         lease_refresh_seconds=1,
         memory_limit_mebibytes=MEMORY_MEBIBYTES,
