@@ -95,7 +95,7 @@ class Machine:
             "server:4200": f"127.0.0.1:{self.ports['server']}",
             "0.0.0.0": "127.0.0.1",
             "4200": str(self.ports["server"]),
-            "8080": str(self.ports["worker"]),
+            "8080": str(self.ports.get(name, self.ports["worker"])),
             STATE: str(self.folder / name),
         }
         return re.sub("|".join(map(re.escape, replaced)), lambda match: replaced[match[0]], text)
@@ -111,7 +111,7 @@ class Machine:
             "PGPORT": str(self.ports["database"]),
             # A container has its own 8080.
             "PREFECT_WORKER_WEBSERVER_HOST": "127.0.0.1",
-            "PREFECT_WORKER_WEBSERVER_PORT": str(self.ports["worker"]),
+            "PREFECT_WORKER_WEBSERVER_PORT": str(self.ports.get(name, self.ports["worker"])),
         }
         return {key: value for key, value in (own | outside | place).items() if key not in self.left_out}
 
