@@ -9,9 +9,10 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from gda.cli.drains import ask_for_drain
 from gda.cli.output import Json, show_json
-from gda.cli.run import say, settings, store
-from gda.errors import Unavailable, UsageError
+from gda.cli.run import settings, store
+from gda.errors import UsageError
 
 _DURATION = re.compile(r"([0-9]{1,6})(s|m|h|d)")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -78,22 +79,7 @@ async def enqueue(
         show_json(result)
     else:
         print(result.occurrence_id)
-    await _ask_for_drain(found.kind, found.queue)
-
-
-async def _ask_for_drain(kind: str, queue: str) -> None:
-    """The row is safe by now, so that no Prefect, or none that answers, is no failure: a later wake-up performs it."""
-    from gda.glue.api import reachable
-
-    try:
-        await reachable()
-    except Unavailable as error:
-        say(f"no drain run was asked for, the next one performs it: {error}")
-        return
-    from gda.glue.drains import ensure_drain
-
-    if not await ensure_drain(kind, queue):
-        say("no drain is deployed, so nothing performs it yet: run `gda apply --system`")
+    await ask_for_drain(found.kind, found.queue)
 
 
 def _object(text: str) -> dict[str, Any]:
