@@ -135,9 +135,20 @@ async def test_the_drain_takes_over_what_a_worker_left_behind_when_its_lease_has
 
 async def test_every_deployment_shows_its_cron_and_timezone(town: Town):
     shown = {
-        deployment.name: [(each.schedule.cron, each.schedule.timezone) for each in deployment.schedules]
+        (deployment.entrypoint or "", deployment.name): [
+            (each.schedule.cron, each.schedule.timezone) for each in deployment.schedules
+        ]
         for deployment in await town.client.read_deployments()
     }
 
-    daily = [("30 7 * * *", "Europe/London")]
-    assert shown == {"ada": daily, "bea": daily, "cleo": daily, "drain": [("*/5 * * * *", "UTC")]}
+    digest, daily = "flows.digest.deliver_digests", [("30 7 * * *", "Europe/London")]
+    assert shown == {
+        (digest, "ada"): daily,
+        (digest, "bea"): daily,
+        (digest, "cleo"): daily,
+        (digest, "drain"): [("*/5 * * * *", "UTC")],
+        ("flows.run_job.run_job", "drain"): [],
+        ("flows.dead_letters.replay_dead_letters", "replay"): [],
+        ("flows.sweep.sweep_once", "sweep"): [("* * * * *", "UTC")],
+        ("flows.retention.prune_old_rows", "retention"): [("17 3 * * *", "UTC")],
+    }
