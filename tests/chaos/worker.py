@@ -105,7 +105,7 @@ async def obey(order: Order) -> int:
         if order.claim_only:
             while claims := await store.ledger.claim(scope, worker, limit=7):
                 for claim in claims:
-                    print(json.dumps({"claimed": claim.occurrence.id}), flush=True)
+                    tell({"claimed": claim.occurrence.id})
             return steps.count
         async with open_tools(settings, store) as tools:
             job_type = bind(digest, settings, tools) if order.noop_seconds is None else idle(order.noop_seconds)
@@ -114,6 +114,11 @@ async def obey(order: Order) -> int:
             async with stopped_by(signal.SIGTERM, Stopped):
                 await wake(desk, call, lambda claim: settle_alone(desk, claim))
     return steps.count
+
+
+def tell(news: dict[str, Any]) -> None:
+    """Write one line in one piece: all processes share the pipe, and ``print`` writes the line's end by itself."""
+    os.write(1, (json.dumps(news) + "\n").encode())
 
 
 def idle(seconds: float) -> JobType:
@@ -141,7 +146,7 @@ def child(order: Order) -> None:
     except BaseException as error:
         stopped = isinstance(error, Stopped) or (isinstance(error, BaseExceptionGroup) and error.subgroup(Stopped))
         os._exit(0 if stopped else 1)
-    print(json.dumps({"owner": order.owner, "steps": steps}), flush=True)
+    tell({"owner": order.owner, "steps": steps})
     os._exit(0)
 
 
@@ -159,14 +164,14 @@ def main() -> None:
         if pid == 0:
             sys.stdin.close()
             child(order)
-        print(json.dumps({"owner": order.owner, "pid": pid}), flush=True)
+        tell({"owner": order.owner, "pid": pid})
         threading.Thread(target=reap, args=(order.owner, pid)).start()
 
 
 def reap(owner: str, pid: int) -> None:
     """Tell how a process ended."""
     _, status = os.waitpid(pid, 0)
-    print(json.dumps({"owner": owner, "ended": os.waitstatus_to_exitcode(status)}), flush=True)
+    tell({"owner": owner, "ended": os.waitstatus_to_exitcode(status)})
 
 
 if __name__ == "__main__":
