@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import blocks
 from deployments.apply import Applied, Progress, apply, failure, read_existing
-from deployments.automations import ensure_automation
 from deployments.kinds import load_kind
 from deployments.plan import plan
 from deployments.pools import SYSTEM_SUFFIX, ensure_pool, pool_specs
@@ -100,6 +99,8 @@ async def apply_system(
         Unavailable: the API is away, or open to others: it would show them GDA's secrets.
         UsageError: a setting is wrong.
     """
+    from deployments.automations import ensure_automation
+
     say = on_progress or (lambda line: None)
     specs = read_system_specs(prefect_yaml, settings)
     await require_closed_api()
