@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, case, func, insert, select, update
@@ -9,17 +10,20 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gda.errors import ClaimLost
 from gda.lifecycle import CLAIMABLE, Claim, Occurrence, Status
-from gda.store.conditions import status_is
+from gda.store.conditions import among, status_is
 from gda.store.scopes import Scope, occurrence_condition
 from gda.store.tables import attempts, occurrences
 
 OCCURRENCE_COLUMNS = tuple(occurrences.c[name] for name in Occurrence.__dataclass_fields__)
+_values = attrgetter(*Occurrence.__dataclass_fields__)
+_STATUS = list(Occurrence.__dataclass_fields__).index("status")
 
 
 def occurrence_from(row: Any) -> Occurrence:
     """Make the frozen value of a row that holds ``OCCURRENCE_COLUMNS``."""
-    values = {name: getattr(row, name) for name in Occurrence.__dataclass_fields__}
-    return Occurrence(**values | {"status": Status(row.status)})
+    values = list(_values(row))
+    values[_STATUS] = Status(values[_STATUS])
+    return Occurrence(*values)
 
 
 async def claim(
@@ -109,7 +113,7 @@ async def abandoned_runs(connection: AsyncConnection, now: datetime) -> list[str
 async def holders(connection: AsyncConnection, claims: Sequence[Claim]) -> set[tuple[str, int]]:
     """Which of ``claims`` still hold, as (occurrence id, fence); locks their rows on PostgreSQL."""
     query = select(occurrences.c.id, occurrences.c.fence).where(
-        occurrences.c.id.in_([item.occurrence.id for item in claims]), status_is(Status.RUNNING)
+        among(connection, occurrences.c.id, (item.occurrence.id for item in claims)), status_is(Status.RUNNING)
     )
     if connection.dialect.name == "postgresql":
         query = query.order_by(occurrences.c.id).with_for_update()
@@ -136,7 +140,7 @@ async def start(connection: AsyncConnection, claims: Sequence[Claim], now: datet
     numbers = {
         row.occurrence_id: row.last
         for row in await connection.execute(
-            query.where(attempts.c.occurrence_id.in_(ids)).group_by(attempts.c.occurrence_id)
+            query.where(among(connection, attempts.c.occurrence_id, ids)).group_by(attempts.c.occurrence_id)
         )
     }
     rows, answers = [], list[int | Exception]()
@@ -162,7 +166,7 @@ async def start(connection: AsyncConnection, claims: Sequence[Claim], now: datet
         await connection.execute(insert(attempts), rows)
         await connection.execute(
             update(occurrences)
-            .where(occurrences.c.id.in_(started), occurrences.c.started_at.is_(None))
+            .where(among(connection, occurrences.c.id, started), occurrences.c.started_at.is_(None))
             .values(started_at=now)
         )
     return answers
@@ -203,7 +207,7 @@ async def still_mine(connection: AsyncConnection, claims: Sequence[Claim], now: 
     """Check leases right before something irreversible: for each claim None, or ``ClaimLost``."""
     rows = await connection.execute(
         select(occurrences.c.id, occurrences.c.fence).where(
-            occurrences.c.id.in_([item.occurrence.id for item in claims]),
+            among(connection, occurrences.c.id, (item.occurrence.id for item in claims)),
             status_is(Status.RUNNING),
             occurrences.c.lease_expires_at > now,
         )

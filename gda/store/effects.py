@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from gda.errors import GdaError
 from gda.lifecycle import Claim
 from gda.store.claims import holders, lost
+from gda.store.conditions import among
 from gda.store.group_commit import GroupCommit
 from gda.store.records import Credential, Effect, MailCursor, User
 from gda.store.tables import credentials, effects, mail_cursors, schedules, users
@@ -151,7 +152,7 @@ async def _by_key(connection: AsyncConnection, table: Any, column: Any, keys: Se
     wanted = {key for key in keys if key is not None}
     if not wanted:
         return {}
-    rows = await connection.execute(select(table).where(column.in_(wanted)))
+    rows = await connection.execute(select(table).where(among(connection, column, wanted)))
     return {getattr(row, column.name): row for row in rows}
 
 
