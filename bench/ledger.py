@@ -27,6 +27,7 @@ from gda.lifecycle import Claim, Settlement, Status
 from gda.settings import Settings
 from gda.store import Confirmation, Intent, MailCursor, Scope, Store, Waker, Wish, Worker, make_store, open_database
 from gda.store.schema import upgrade
+from gda.store.settlements import Ending
 from tests.support.postgres import NoPostgres, Postgres, running_postgres
 
 ALL, WORKER, DONE = Scope("digest"), Worker("bench"), Settlement(Status.DONE, "done", reason="3 messages")
@@ -224,9 +225,8 @@ async def batched(store: Store) -> None:
     """Claim, start and settle in batches."""
     ledger = store.ledger
     while claims := await ledger.claim(ALL, WORKER, limit=CLAIM_SIZE):
-        numbers = await asyncio.gather(*(ledger.start(claim) for claim in claims))
-        pairs = zip(claims, numbers, strict=True)
-        await asyncio.gather(*(ledger.settle(claim, number, DONE) for claim, number in pairs))
+        started = zip(claims, await ledger.start_all(claims), strict=True)
+        await ledger.settle_all([Ending(claim, number, DONE) for claim, number in started if isinstance(number, int)])
 
 
 async def one_by_one(store: Store) -> None:

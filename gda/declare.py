@@ -22,6 +22,8 @@ from gda.retry import RetryPolicy
 QUEUES = ("critical", "default", "bulk")
 KIND = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 LONGEST_KIND = 64
+LARGEST_CHUNK = 200
+"""DESIGN 1.4: kinds with floods of tiny occurrences run a chunk of up to 200 per Prefect task."""
 
 
 def job_type(
@@ -31,6 +33,7 @@ def job_type(
     retry: RetryPolicy | None = None,
     timeout: timedelta | None = None,
     queue: str = "default",
+    chunk: int = 1,
     payload: type[BaseModel] | None = None,
     aliases: Sequence[str] = (),
     hooks: Hooks = NO_HOOKS,
@@ -47,6 +50,8 @@ def job_type(
         retry: how often and how patiently it is tried; the installation's ``GDA_RETRY_*`` when not given.
         timeout: of one attempt; the installation's ``GDA_TIMEOUT_SECONDS`` when not given.
         queue: critical, default or bulk.
+        chunk: up to so many occurrences, 1 to 200, share one Prefect task run: for floods of tiny ones, whose own task
+            runs would cost more than they do. Each keeps its own attempts, lease and ending.
         payload: pydantic model of what an enqueued occurrence carries; ``job.payload`` is an instance of it.
         aliases: earlier names of the kind, under which rows may still lie.
         hooks: functions to tell of the kind's jobs.
@@ -57,11 +62,13 @@ def job_type(
         A decorator whose result is a JobType; register it, or name it by an entry point of ``gda.job_types``.
 
     Raises:
-        UsageError: a name, queue or timeout breaks a rule, or the function takes other arguments.
+        UsageError: a name, queue, chunk or timeout breaks a rule, or the function takes other arguments.
     """
     for name in (kind, *aliases):
         _require_name(name)
     _require_queue(queue)
+    if not 1 <= chunk <= LARGEST_CHUNK:
+        raise UsageError(f"chunk {chunk} of kind {kind!r}: from 1 to {LARGEST_CHUNK} occurrences share a task run")
     if timeout is not None and timeout <= timedelta(0):
         raise UsageError(f"timeout {timeout} of kind {kind!r}: an attempt needs more than no time")
     own = {"retry": retry, "timeout": timeout}
@@ -76,6 +83,7 @@ def job_type(
             payload=payload,
             timeout=timeout or timedelta(minutes=5),
             queue=queue,
+            chunk=chunk,
             once_per=once_per,
             aliases=tuple(aliases),
             hooks=hooks,

@@ -1,4 +1,4 @@
-"""Claims, one by one, for many lanes: taken from the ledger in batches, only as fast as they are performed."""
+"""Claims for many lanes: taken from the ledger in batches, only as fast as they are performed."""
 
 import asyncio
 from collections import deque
@@ -31,10 +31,14 @@ class Feed:
 
     async def next(self) -> Claim | None:
         """The next claim, or None when nothing more is ready."""
+        return next(iter(await self.take(1)), None)
+
+    async def take(self, most: int) -> list[Claim]:
+        """The next claims, at most ``most`` of them; none when nothing more is ready."""
         async with self._claiming:
             if not self._taken and not self._exhausted:
                 await self._refill()
-            return self._taken.popleft() if self._taken else None
+            return [self._taken.popleft() for _ in range(min(most, len(self._taken)))]
 
     async def _refill(self) -> None:
         claims = await self._ledger.claim(self._scope, self._worker, limit=self._size, impatient=self._impatient)

@@ -28,6 +28,8 @@ class JobType:
     """What an enqueued occurrence carries; Prefect's UI makes a form of it."""
     timeout: timedelta = timedelta(minutes=5)
     queue: str = "default"
+    chunk: int = 1
+    """Up to so many occurrences share one Prefect task run; each keeps its own attempts, lease and ending."""
     once_per: str = "slot"
     """For people: what makes two occurrences the same."""
     aliases: tuple[str, ...] = ()

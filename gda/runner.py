@@ -1,7 +1,8 @@
 """The way of an occurrence, top to bottom: a trigger wakes, GDA promises, claims, performs, settles and reports.
 
 A wake-up names a scope, never a slot, so a duplicate, early or late one is harmless: it finds nothing to claim and says
-so. ``each`` performs one claim: Prefect's glue makes a Prefect task run of it, ``settle_alone`` needs no Prefect.
+so. ``each`` performs a chunk of claims, which is one claim unless the kind says otherwise: Prefect's glue makes a
+Prefect task run of it, ``settle_alone`` needs no Prefect.
 """
 
 import asyncio
@@ -22,10 +23,12 @@ from gda.report import Report, standing_of
 from gda.settings import Settings
 from gda.store import ByHand, Defaults, Promised, Scope, Store, Target, Waker, Worker
 
-Each = Callable[[Claim], Awaitable[Status | None]]
+Each = Callable[[Sequence[Claim]], Awaitable[Sequence[Status | None]]]
 Announce = Callable[[str], Awaitable[None]]
 
 LOST = "taken over by another worker"
+FEWEST_LANES = 4
+"""Chunks performed at once at least, so that one whose failures wait for another try does not stop the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,17 @@ class Desk:
         """What the occurrences promised here get: the kind's own timeout and number of attempts."""
         own = self.job_type
         return Defaults(math.ceil(own.timeout.total_seconds()), own.retry.attempts, self.settings.max_runs_per_day)
+
+    @property
+    def lanes(self) -> int:
+        """How many chunks are performed at once."""
+        most = self.settings.concurrency
+        return max(most // self.job_type.chunk, min(most, FEWEST_LANES))
+
+    @property
+    def at_once(self) -> int:
+        """How many of one chunk are attempted at once, so that all lanes together keep to ``concurrency``."""
+        return self.settings.concurrency // self.lanes
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +80,7 @@ async def wake(desk: Desk, call: WakeUp, each: Each, announce: Announce = nobody
     Args:
         desk: where the work is done.
         call: the wake-up.
-        each: performs one claim to its settlement.
+        each: performs a chunk of claims to their settlements.
         announce: told the label of the one occurrence that a narrow wake-up serves (``ada 2026-03-08T07:30``).
 
     Returns:
@@ -122,17 +136,17 @@ async def explain(desk: Desk, call: WakeUp, targets: Sequence[Target]) -> tuple[
 
 async def perform_all(desk: Desk, call: WakeUp, scope: Scope, each: Each, tally: Counter[str]) -> None:
     """Claim and perform until nothing of the scope is ready, ``concurrency`` at once; then wait for early ones."""
-    impatient = call.by_hand is not None
+    impatient, chunk = call.by_hand is not None, desk.job_type.chunk
+    size = max(desk.settings.claim_size // chunk, 1) * chunk
     while True:
-        feed = Feed(desk.store.ledger, scope, call.worker, desk.settings.claim_size, impatient=impatient)
+        feed = Feed(desk.store.ledger, scope, call.worker, size, impatient=impatient)
 
         async def lane(feed: Feed = feed) -> None:
-            while (claim := await feed.next()) is not None:
-                status = await each(claim)
-                tally[status or LOST] += 1
+            while claims := await feed.take(chunk):
+                tally.update(status or LOST for status in await each(claims))
 
         async with asyncio.TaskGroup() as lanes:
-            for _ in range(desk.settings.concurrency):
+            for _ in range(desk.lanes):
                 lanes.create_task(lane())
         await perform_suspects(desk, call, scope, each, tally)
         if impatient or not await wait_for_early(desk, scope):
@@ -143,8 +157,7 @@ async def perform_suspects(desk: Desk, call: WakeUp, scope: Scope, each: Each, t
     """Perform one by one, with nothing beside it, what a worker died under: a second death is then its own doing."""
     impatient = call.by_hand is not None
     while suspects := await desk.store.ledger.claim(scope, call.worker, limit=1, impatient=impatient, suspects=True):
-        status = await each(suspects[0])
-        tally[status or LOST] += 1
+        tally.update(status or LOST for status in await each(suspects))
 
 
 async def wait_for_early(desk: Desk, scope: Scope) -> bool:
@@ -160,13 +173,35 @@ async def wait_for_early(desk: Desk, scope: Scope) -> bool:
     return True
 
 
-async def settle_alone(desk: Desk, claim: Claim) -> Status | None:
-    """Perform one claim without Prefect: attempt, and attempt at once again as the retry policy allows inside a run."""
+async def settle_alone(desk: Desk, claims: Sequence[Claim]) -> list[Status | None]:
+    """Perform a chunk without Prefect: attempt, and at once again what the retry policy allows inside a run."""
+    endings: dict[str, Status | None] = {}
+    left = claims
     for retries_left in range(desk.job_type.retry.in_run_retries, -1, -1):
-        claim, settlement = await attempt(desk, claim, may_retry_here=retries_left > 0)
-        if settlement is None or settlement.status is not Status.RUNNING:
-            return settlement.status if settlement else None
-    raise AssertionError("the last attempt in a run always settles")
+        tried = await attempt_all(desk, left, may_retry_here=retries_left > 0)
+        endings |= {claim.occurrence.id: settlement and settlement.status for claim, settlement in tried}
+        left = [claim for claim, _ in tried if endings[claim.occurrence.id] is Status.RUNNING]
+    assert not left, "the last attempt in a run always settles"
+    return [endings[claim.occurrence.id] for claim in claims]
+
+
+async def attempt_all(
+    desk: Desk, claims: Sequence[Claim], *, may_retry_here: bool
+) -> list[tuple[Claim, Settlement | None]]:
+    """One attempt at each of a chunk, ``desk.at_once`` at a time; in their order, as :func:`attempt` gives them."""
+    if len(claims) == 1:
+        return [await attempt(desk, claims[0], may_retry_here=may_retry_here)]
+    tried: dict[str, tuple[Claim, Settlement | None]] = {}
+    waiting = iter(claims)
+
+    async def lane() -> None:
+        for claim in waiting:
+            tried[claim.occurrence.id] = await attempt(desk, claim, may_retry_here=may_retry_here)
+
+    async with asyncio.TaskGroup() as lanes:
+        for _ in range(min(desk.at_once, len(claims))):
+            lanes.create_task(lane())
+    return [tried[claim.occurrence.id] for claim in claims]
 
 
 async def attempt(desk: Desk, claim: Claim, *, may_retry_here: bool) -> tuple[Claim, Settlement | None]:

@@ -7,7 +7,7 @@ async with a_test_ledger() as ledger:
 """
 
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -18,7 +18,7 @@ from gda.binding import opened
 from gda.job import JobType
 from gda.lifecycle import Claim, Occurrence, Status
 from gda.report import Report
-from gda.runner import Desk, WakeUp, attempt, wake
+from gda.runner import Desk, WakeUp, attempt_all, wake
 from gda.settings import Settings
 from gda.store import ByHand, Scope, Store, Waker, Wish, Worker, make_store, open_database, upgrade
 
@@ -61,9 +61,9 @@ class LedgerUnderTest:
         async with opened(job_type, self.settings, self.store) as ready:
             desk = Desk(self.store, ready, self.settings)
 
-            async def each(claim: Claim) -> Status | None:
-                claim, settlement = await attempt(desk, claim, may_retry_here=False)
-                return settlement.status if settlement else None
+            async def each(claims: Sequence[Claim]) -> list[Status | None]:
+                tried = await attempt_all(desk, claims, may_retry_here=False)
+                return [settlement and settlement.status for _, settlement in tried]
 
             call = WakeUp(Scope(job_type.kind), Worker("test"), Waker("drain"))
             return await wake(desk, call, each)

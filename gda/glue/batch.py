@@ -1,13 +1,13 @@
-"""A flow run's batch: each claimed occurrence becomes a named Prefect task run.
+"""A flow run's batch: each chunk of claimed occurrences, one for most kinds, becomes a named Prefect task run.
 
-Prefect records the parameters of a task run, so a task gets a label and an id; the claim behind the id is looked up in
-the batch that the running flow opened.
+Prefect records the parameters of a task run, so a task gets a label and the id of the chunk's first occurrence; the
+claims behind it are looked up in the batch that the running flow opened.
 """
 
 import gc
 import logging
 import signal
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from contextvars import ContextVar
 from dataclasses import replace
 from typing import Any, cast
@@ -19,11 +19,12 @@ from prefect.exceptions import TerminationSignal
 from prefect.states import Failed
 
 from gda.errors import UsageError
+from gda.glue.chunks import Chunk
 from gda.glue.dead_letter_news import announce_deaths
-from gda.glue.runs import Request, close_abandoned_runs, flow_state, name_run, task_state, wake_up
+from gda.glue.runs import Request, close_abandoned_runs, flow_state, name_run, wake_up
 from gda.glue.shards import ask_for_shards
 from gda.lifecycle import Claim, Status
-from gda.runner import Desk, attempt, wake
+from gda.runner import Desk, attempt_all, wake
 from gda.stopping import stopped_by
 
 _running: ContextVar["Batch"] = ContextVar("gda_batch")
@@ -32,37 +33,32 @@ OccurrenceTask = Task[[str, str], Any]
 
 
 class Batch:
-    """The occurrences that one flow run performs, each through ``task(label, occurrence_id)``."""
+    """The occurrences that one flow run performs, each chunk of them through ``task(label, occurrence_id)``."""
 
     def __init__(self, desk: Desk, task: OccurrenceTask) -> None:
         self._desk = desk
         self._task = task
-        self._claims: dict[str, Claim] = {}
-        self._endings: dict[str, Status | None] = {}
+        self._chunks: dict[str, Chunk] = {}
 
-    async def perform(self, claim: Claim) -> Status | None:
-        """Run the Prefect task for one claim to its settlement; None when another worker took it over.
+    async def perform(self, claims: Sequence[Claim]) -> list[Status | None]:
+        """Run the Prefect task for a chunk of claims to their settlements; None where another worker took over.
 
         Raises:
             Exception: the ledger itself failed, so the batch cannot go on.
         """
-        occurrence = claim.occurrence
-        self._claims[occurrence.id] = claim
-        running: Awaitable[State[Any]] = cast(Any, self._task)(occurrence.label, occurrence.id, return_state=True)
+        chunk = Chunk(claims)
+        self._chunks[chunk.name] = chunk
+        running: Awaitable[State[Any]] = cast(Any, self._task)(chunk.label, chunk.name, return_state=True)
         state = await running
-        del self._claims[occurrence.id]
-        if occurrence.id not in self._endings:
+        del self._chunks[chunk.name]
+        if not chunk.ended:
             await state.aresult()
-        return self._endings.pop(occurrence.id)
+        return chunk.endings()
 
     async def attempt(self, occurrence_id: str) -> State[None]:
-        """One attempt, called by the task's body; the state says whether Prefect shall run the task again."""
-        claim, settlement = await attempt(
-            self._desk, self._claims[occurrence_id], may_retry_here=self._may_retry_here()
-        )
-        self._claims[occurrence_id] = claim
-        self._endings[occurrence_id] = settlement.status if settlement else None
-        return task_state(settlement)
+        """One round of attempts, called by the task's body; the state says whether Prefect shall run the task again."""
+        chunk = self._chunks[occurrence_id]
+        return chunk.note(await attempt_all(self._desk, chunk.left, may_retry_here=self._may_retry_here()))
 
     def _may_retry_here(self) -> bool:
         context = TaskRunContext.get()
@@ -124,5 +120,5 @@ def _tells_more_than_an_ending(record: logging.LogRecord) -> bool:
 
 
 async def attempt_in_batch(occurrence_id: str) -> State[None]:
-    """One attempt at an occurrence of the running flow's batch; the body of a kind's Prefect task."""
+    """One attempt at a chunk of the running flow's batch, named by an occurrence; the body of a kind's Prefect task."""
     return await _running.get().attempt(occurrence_id)

@@ -5,12 +5,12 @@ from datetime import datetime, timedelta
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, case, func, insert, select, update
+from sqlalchemy import ColumnElement, Select, and_, bindparam, case, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gda.errors import ClaimLost
 from gda.lifecycle import CLAIMABLE, Claim, Occurrence, Status
-from gda.store.conditions import among, status_is
+from gda.store.conditions import IDS, Among, status_is
 from gda.store.scopes import Scope, occurrence_condition
 from gda.store.tables import attempts, occurrences
 
@@ -110,14 +110,19 @@ async def abandoned_runs(connection: AsyncConnection, now: datetime) -> list[str
     return [row.flow_run_id for row in rows]
 
 
+# SQLite has no row locks, and leaves FOR UPDATE out.
+_HOLDERS = (
+    select(occurrences.c.id, occurrences.c.fence)
+    .where(Among(occurrences.c.id, IDS), status_is(Status.RUNNING))
+    .order_by(occurrences.c.id)
+    .with_for_update()
+)
+
+
 async def holders(connection: AsyncConnection, claims: Sequence[Claim]) -> set[tuple[str, int]]:
     """Which of ``claims`` still hold, as (occurrence id, fence); locks their rows on PostgreSQL."""
-    query = select(occurrences.c.id, occurrences.c.fence).where(
-        among(connection, occurrences.c.id, (item.occurrence.id for item in claims)), status_is(Status.RUNNING)
-    )
-    if connection.dialect.name == "postgresql":
-        query = query.order_by(occurrences.c.id).with_for_update()
-    return {(row.id, row.fence) for row in await connection.execute(query)}
+    rows = await connection.execute(_HOLDERS, {"ids": [item.occurrence.id for item in claims]})
+    return {(identity, fence) for identity, fence in rows.all()}
 
 
 def lost(claim: Claim) -> ClaimLost:
@@ -128,6 +133,19 @@ def lost(claim: Claim) -> ClaimLost:
     )
 
 
+_LAST_NUMBERS = (
+    select(attempts.c.occurrence_id, func.max(attempts.c.number))
+    .where(Among(attempts.c.occurrence_id, IDS))
+    .group_by(attempts.c.occurrence_id)
+)
+_BEGIN = insert(attempts)
+_BEGUN = (
+    update(occurrences)
+    .where(Among(occurrences.c.id, IDS), occurrences.c.started_at.is_(None))
+    .values(started_at=bindparam("b_now", type_=occurrences.c.started_at.type))
+)
+
+
 async def start(connection: AsyncConnection, claims: Sequence[Claim], now: datetime) -> list[int | Exception]:
     """Write the attempt rows of bodies that begin now.
 
@@ -135,14 +153,8 @@ async def start(connection: AsyncConnection, claims: Sequence[Claim], now: datet
         For each claim the attempt's number, or ``ClaimLost``.
     """
     mine = await holders(connection, claims)
-    ids = [item.occurrence.id for item in claims]
-    query = select(attempts.c.occurrence_id, func.max(attempts.c.number).label("last"))
-    numbers = {
-        row.occurrence_id: row.last
-        for row in await connection.execute(
-            query.where(among(connection, attempts.c.occurrence_id, ids)).group_by(attempts.c.occurrence_id)
-        )
-    }
+    found = await connection.execute(_LAST_NUMBERS, {"ids": [item.occurrence.id for item in claims]})
+    numbers: dict[str, int] = {identity: last for identity, last in found.all()}
     rows, answers = [], list[int | Exception]()
     for item in claims:
         if (item.occurrence.id, item.fence) not in mine:
@@ -162,13 +174,8 @@ async def start(connection: AsyncConnection, claims: Sequence[Claim], now: datet
             }
         )
     if rows:
-        started = [row["occurrence_id"] for row in rows]
-        await connection.execute(insert(attempts), rows)
-        await connection.execute(
-            update(occurrences)
-            .where(among(connection, occurrences.c.id, started), occurrences.c.started_at.is_(None))
-            .values(started_at=now)
-        )
+        await connection.execute(_BEGIN, rows)
+        await connection.execute(_BEGUN, {"ids": [row["occurrence_id"] for row in rows], "b_now": now})
     return answers
 
 
@@ -203,14 +210,15 @@ async def hand_back(connection: AsyncConnection, owner: str, *, now: datetime) -
     return result.rowcount
 
 
+_LIVE = select(occurrences.c.id, occurrences.c.fence).where(
+    Among(occurrences.c.id, IDS),
+    status_is(Status.RUNNING),
+    occurrences.c.lease_expires_at > bindparam("b_now", type_=occurrences.c.lease_expires_at.type),
+)
+
+
 async def still_mine(connection: AsyncConnection, claims: Sequence[Claim], now: datetime) -> list[Exception | None]:
     """Check leases right before something irreversible: for each claim None, or ``ClaimLost``."""
-    rows = await connection.execute(
-        select(occurrences.c.id, occurrences.c.fence).where(
-            among(connection, occurrences.c.id, (item.occurrence.id for item in claims)),
-            status_is(Status.RUNNING),
-            occurrences.c.lease_expires_at > now,
-        )
-    )
-    mine = {(row.id, row.fence) for row in rows}
+    rows = await connection.execute(_LIVE, {"ids": [item.occurrence.id for item in claims], "b_now": now})
+    mine = {(identity, fence) for identity, fence in rows.all()}
     return [None if (item.occurrence.id, item.fence) in mine else lost(item) for item in claims]

@@ -8,13 +8,13 @@ from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, bindparam, insert, select, update
+from sqlalchemy import Select, and_, bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gda.errors import GdaError
 from gda.lifecycle import Claim
 from gda.store.claims import holders, lost
-from gda.store.conditions import among
+from gda.store.conditions import IDS, Among
 from gda.store.group_commit import GroupCommit
 from gda.store.records import Credential, Effect, MailCursor, User
 from gda.store.tables import credentials, effects, mail_cursors, schedules, users
@@ -85,12 +85,10 @@ class Effects:
 
 
 async def _errands(connection: AsyncConnection, claims: Sequence[Claim], now: datetime) -> list[Errand | Exception]:
-    people = await _by_key(connection, users, users.c.id, [c.occurrence.user_id for c in claims])
-    tokens = await _by_key(connection, credentials, credentials.c.user_id, list(people))
-    cursors = await _by_key(
-        connection, mail_cursors, mail_cursors.c.schedule_id, [c.occurrence.schedule_id for c in claims]
-    )
-    journal = await _by_key(connection, effects, effects.c.occurrence_id, [c.occurrence.id for c in claims])
+    people = await _by_key(connection, _PEOPLE, [c.occurrence.user_id for c in claims])
+    tokens = await _by_key(connection, _TOKENS, list(people))
+    cursors = await _by_key(connection, _CURSORS, [c.occurrence.schedule_id for c in claims])
+    journal = await _by_key(connection, _JOURNAL, [c.occurrence.id for c in claims])
     return [_errand(claim, now, people, tokens, cursors, journal) for claim in claims]
 
 
@@ -98,14 +96,14 @@ async def _intend(connection: AsyncConnection, intents: Sequence[Intent], now: d
     mine = await holders(connection, [intent.claim for intent in intents])
     kept = [intent for intent in intents if (intent.claim.occurrence.id, intent.claim.fence) in mine]
     ids = [intent.claim.occurrence.id for intent in kept]
-    known = await _by_key(connection, effects, effects.c.occurrence_id, ids)
+    known = await _by_key(connection, _JOURNAL, ids)
     rows = [_effect_row(intent, now) for intent in kept if intent.claim.occurrence.id not in known]
     again = [intent for intent in kept if intent.claim.occurrence.id in known]
     if rows:
-        await connection.execute(insert(effects), rows)
+        await connection.execute(_INTEND, rows)
     if again:
         await connection.execute(_REOPEN, [_reopen_values(intent, now) for intent in again])
-    journal = await _by_key(connection, effects, effects.c.occurrence_id, ids)
+    journal = await _by_key(connection, _JOURNAL, ids)
     return [
         _effect(journal[intent.claim.occurrence.id]) if intent.claim.occurrence.id in journal else lost(intent.claim)
         for intent in intents
@@ -138,7 +136,7 @@ async def _advance(connection: AsyncConnection, items: Sequence[Confirmation], n
 async def _move_cursors(connection: AsyncConnection, items: Sequence[Confirmation]) -> None:
     wanted = {i.claim.occurrence.schedule_id: i.cursor for i in items if i.cursor and i.claim.occurrence.schedule_id}
     # A schedule removed meanwhile has no cursor to move; what was sent is confirmed all the same.
-    there = await _by_key(connection, schedules, schedules.c.id, list(wanted))
+    there = await _by_key(connection, _SCHEDULES, list(wanted))
     rows = [
         {"schedule_id": key, "up_to": cursor.up_to, "recent_ids": list(cursor.recent_ids)}
         for key, cursor in wanted.items()
@@ -148,12 +146,20 @@ async def _move_cursors(connection: AsyncConnection, items: Sequence[Confirmatio
         await connection.execute(upsert(connection, mail_cursors), rows)
 
 
-async def _by_key(connection: AsyncConnection, table: Any, column: Any, keys: Sequence[str | None]) -> dict[str, Any]:
+_PEOPLE = select(users).where(Among(users.c.id, IDS))
+_TOKENS = select(credentials).where(Among(credentials.c.user_id, IDS))
+_CURSORS = select(mail_cursors).where(Among(mail_cursors.c.schedule_id, IDS))
+_JOURNAL = select(effects).where(Among(effects.c.occurrence_id, IDS))
+_SCHEDULES = select(schedules.c.id).where(Among(schedules.c.id, IDS))
+
+
+async def _by_key(connection: AsyncConnection, query: Select[Any], keys: Sequence[str | None]) -> dict[str, Any]:
+    """The rows of ``query`` by their first column, which is one of ``keys``."""
     wanted = {key for key in keys if key is not None}
     if not wanted:
         return {}
-    rows = await connection.execute(select(table).where(among(connection, column, wanted)))
-    return {getattr(row, column.name): row for row in rows}
+    rows = await connection.execute(query, {"ids": list(wanted)})
+    return {row[0]: row for row in rows.all()}
 
 
 def _errand(
@@ -197,6 +203,7 @@ def _effect_row(intent: Intent, now: datetime) -> dict[str, Any]:
     }
 
 
+_INTEND = insert(effects)
 _OPEN = and_(effects.c.occurrence_id == bindparam("b_id"), effects.c.step == SEND, effects.c.state != "confirmed")
 
 # The first intent's window stays: a retry must send what was promised first, not what it would find now.

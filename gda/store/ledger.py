@@ -132,6 +132,16 @@ class Ledger:
         """Write how attempt ``number`` ended. Raises ClaimLost, and writes nothing, when it is held no more."""
         await self._write(settlements.settle, Ending(claim, number, settlement))
 
+    async def start_all(self, several: Sequence[Claim]) -> list[int | Exception]:
+        """As ``start`` for each, in one transaction; where one is held no more, ClaimLost stands in its place."""
+        async with self._database.write() as connection:
+            return await claims.start(connection, several, await self._database.clock.now(connection))
+
+    async def settle_all(self, endings: Sequence[Ending]) -> list[Exception | None]:
+        """As ``settle`` for each, in one transaction; where one is held no more, ClaimLost stands in its place."""
+        async with self._database.write() as connection:
+            return await settlements.settle(connection, endings, await self._database.clock.now(connection))
+
     async def check(self, claim: Claim) -> None:
         """Make sure that the lease still stands, right before something irreversible. Raises ClaimLost."""
         await self._read(claims.still_mine, claim)
