@@ -179,7 +179,7 @@ async def settle_alone(desk: Desk, claims: Sequence[Claim]) -> list[Status | Non
     left = claims
     for retries_left in range(desk.job_type.retry.in_run_retries, -1, -1):
         tried = await attempt_all(desk, left, may_retry_here=retries_left > 0)
-        endings |= {claim.occurrence.id: settlement and settlement.status for claim, settlement in tried}
+        endings |= {claim.occurrence.id: settlement.status if settlement else None for claim, settlement in tried}
         left = [claim for claim, _ in tried if endings[claim.occurrence.id] is Status.RUNNING]
     assert not left, "the last attempt in a run always settles"
     return [endings[claim.occurrence.id] for claim in claims]

@@ -63,7 +63,7 @@ class LedgerUnderTest:
 
             async def each(claims: Sequence[Claim]) -> list[Status | None]:
                 tried = await attempt_all(desk, claims, may_retry_here=False)
-                return [settlement and settlement.status for _, settlement in tried]
+                return [settlement.status if settlement else None for _, settlement in tried]
 
             call = WakeUp(Scope(job_type.kind), Worker("test"), Waker("drain"))
             return await wake(desk, call, each)
