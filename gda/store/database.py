@@ -16,6 +16,10 @@ SQLITE_BUSY_MILLISECONDS = 30_000
 DRIVERS = {"sqlite": "aiosqlite", "postgresql": "asyncpg"}
 
 
+_SQLITE_NOW = text("SELECT strftime('%Y-%m-%dT%H:%M:%f', 'now')")
+_POSTGRESQL_NOW = text("SELECT clock_timestamp()")
+
+
 class Clock(Protocol):
     """Tells the time inside a transaction."""
 
@@ -30,9 +34,9 @@ class DatabaseClock:
     async def now(self, connection: AsyncConnection) -> datetime:
         """Ask the database, inside the transaction that goes on to write."""
         if connection.dialect.name == "sqlite":
-            written = (await connection.execute(text("SELECT strftime('%Y-%m-%dT%H:%M:%f', 'now')"))).scalar_one()
+            written = (await connection.execute(_SQLITE_NOW)).scalar_one()
             return datetime.fromisoformat(written).replace(tzinfo=UTC)
-        instant: datetime = (await connection.execute(text("SELECT clock_timestamp()"))).scalar_one()
+        instant: datetime = (await connection.execute(_POSTGRESQL_NOW)).scalar_one()
         return instant.astimezone(UTC)
 
 
@@ -41,6 +45,7 @@ class Database:
 
     def __init__(self, engine: AsyncEngine, clock: Clock) -> None:
         self.engine = engine
+        self._readers = engine.execution_options(gda_reads=True)
         self.clock = clock
 
     @property
@@ -57,8 +62,7 @@ class Database:
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
         """A transaction that only reads and blocks no writer."""
-        async with self.engine.connect() as connection:
-            await connection.execution_options(gda_reads=True)
+        async with self._readers.connect() as connection:
             yield connection
 
     async def close(self) -> None:

@@ -4,8 +4,9 @@ All verbs are guarded by the claim's fence and shared through group commits.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import Select, and_, bindparam, insert, select, update
@@ -162,6 +163,11 @@ async def _by_key(connection: AsyncConnection, query: Select[Any], keys: Sequenc
     return {row[0]: row for row in rows.all()}
 
 
+_user_values = attrgetter(*User.__dataclass_fields__)
+_credential_values = attrgetter(*Credential.__dataclass_fields__)
+_effect_values = attrgetter(*Effect.__dataclass_fields__)
+
+
 def _errand(
     claim: Claim,
     now: datetime,
@@ -179,15 +185,15 @@ def _errand(
     effect = journal.get(occurrence.id)
     return Errand(
         now=now,
-        user=User(**{f.name: getattr(person, f.name) for f in fields(User)}),
-        credential=Credential(**{f.name: getattr(token, f.name) for f in fields(Credential)}) if token else None,
+        user=User(*_user_values(person)),
+        credential=Credential(*_credential_values(token)) if token else None,
         cursor=MailCursor(cursor.up_to, tuple(cursor.recent_ids)) if cursor else None,
         effect=_effect(effect) if effect else None,
     )
 
 
 def _effect(row: Any) -> Effect:
-    return Effect(**{f.name: getattr(row, f.name) for f in fields(Effect)})
+    return Effect(*_effect_values(row))
 
 
 def _effect_row(intent: Intent, now: datetime) -> dict[str, Any]:
