@@ -1,4 +1,15 @@
-"""Enqueue work without a schedule: now, at a time, or after a delay; performed by drain runs."""
+"""Enqueue work without a schedule: now, at a time, or after a delay; performed by drain runs.
+
+This is where programs enqueue::
+
+    from gda.enqueue import NewJob, enqueue
+    from gda.glue.drains import ensure_drain
+
+    await enqueue(store.queue, load_registry(), settings, NewJob("invoice-reminder", {"invoice": 7}))
+    await ensure_drain("invoice-reminder")  # or wait for the sweep, which asks within a minute
+
+``gda.enqueue`` names all that goes in and comes out: NewJob, Unique, OnConflict, Enqueued.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Enqueued", "NewJob", "OnConflict", "Unique", "enqueue", "enqueue_many"]
 
+BY_PROGRAM = Waker("enqueue")
 QUEUES = ("critical", "default", "bulk")
 
 
@@ -41,33 +53,55 @@ class NewJob:
     metadata: Mapping[str, str] = field(default_factory=dict)
 
 
-async def enqueue(queue: Queue, registry: "Registry", settings: Settings, job: NewJob) -> Enqueued:
+async def enqueue(
+    queue: Queue,
+    registry: "Registry",
+    settings: Settings,
+    job: NewJob,
+    *,
+    waker: Waker = BY_PROGRAM,
+    dry_run: bool = False,
+) -> Enqueued:
     """Enqueue one job; as :func:`enqueue_many`."""
-    [result] = await enqueue_many(queue, registry, settings, [job])
+    [result] = await enqueue_many(queue, registry, settings, [job], waker=waker, dry_run=dry_run)
     return result
 
 
 async def enqueue_many(
-    queue: Queue, registry: "Registry", settings: Settings, jobs: Sequence[NewJob], *, waker: str = "enqueue"
+    queue: Queue,
+    registry: "Registry",
+    settings: Settings,
+    jobs: Sequence[NewJob],
+    *,
+    waker: Waker = BY_PROGRAM,
+    dry_run: bool = False,
 ) -> list[Enqueued]:
-    """Enqueue all of ``jobs`` in one transaction, or none.
+    """Enqueue all of ``jobs`` in one transaction, or none; then tell the kinds' ``on_enqueue`` hooks of the new ones.
 
     Args:
-        queue: where they are written.
+        queue: where they are written, ``store.queue``.
         registry: knows their kinds.
         settings: what kinds leave open, and how long rows are kept.
         jobs: what to do.
         waker: who asks, for the record.
+        dry_run: answer as if, and write nothing; no hook hears of it.
 
     Returns:
         What became of each, in the same order.
 
     Raises:
-        UsageError: a value breaks a rule (UnknownKind where it is the kind); nothing was written.
+        UsageError: a value breaks a rule (UnknownKind, UnknownUser where it is one); nothing was written.
         AlreadyExists: a unique key is taken and its policy is reject; nothing was written.
     """
-    items = [_item(job, registry.get(job.kind), settings) for job in jobs]
-    return await queue.add(items, Waker(waker))
+    job_types = [registry.get(job.kind) for job in jobs]
+    items = [_item(job, job_type, settings) for job, job_type in zip(jobs, job_types, strict=True)]
+    results = await queue.add(items, waker, dry_run=dry_run)
+    if not dry_run:
+        for kind, job_type in {each.kind: each for each in job_types}.items():
+            made = zip(results, items, strict=True)
+            new = [result.occurrence_id for result, item in made if item.kind == kind and result.what == "new"]
+            await job_type.hooks.enqueued(kind, new)
+    return results
 
 
 def _item(job: NewJob, job_type: "JobType", settings: Settings) -> Item:

@@ -125,9 +125,9 @@ def aim(call: WakeUp, targets: Sequence[Target]) -> tuple[Scope | None, tuple[st
 
 
 async def explain(desk: Desk, call: WakeUp, targets: Sequence[Target]) -> tuple[str, ...]:
-    """Say why a wake-up for one user found nothing to do: what became of the slots it was for."""
-    if targets:
-        return tuple([standing_of(await desk.store.ledger.get(target.occurrence.id)) for target in targets])
+    """Say why a wake-up for one user or for named occurrences found nothing to do: what became of them."""
+    if named := [target.occurrence.id for target in targets] or call.scope.occurrence_ids:
+        return tuple([standing_of(await desk.store.ledger.get(one)) for one in named])
     if call.scope.user_id is None:
         return ()
     latest = await desk.store.history.list(user_id=call.scope.user_id, kind=call.scope.kind, limit=1)

@@ -34,6 +34,7 @@ class Request:
     at: str | None = None
     extra: bool = False
     queue: str | None = None
+    occurrences: tuple[str, ...] = ()
 
 
 def wake_up(request: Request) -> WakeUp:
@@ -56,6 +57,7 @@ def wake_up(request: Request) -> WakeUp:
             expression=request.expression,
             timezone=request.timezone,
             queue=request.queue,
+            occurrence_ids=request.occurrences,
         ),
         worker=Worker(owner, run_id),
         waker=Waker("hand" if by_hand else "schedule" if scheduled else "drain", run_id),
@@ -78,7 +80,8 @@ def first_name() -> str:
     if SHARD in flow_run.tags:
         return str(flow_run.name)
     given = flow_run.parameters
-    return str(given.get("user") or given.get("expression") or "drain")
+    single = given.get("kind") if given.get("payload") is not None else None
+    return str(given.get("user") or given.get("expression") or single or "drain")
 
 
 async def name_run(name: str) -> None:

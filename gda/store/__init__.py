@@ -14,6 +14,7 @@ from gda.store.history import History, Story
 from gda.store.leases import Leases, NamedLease
 from gda.store.ledger import Ledger, Worker
 from gda.store.promises import Defaults, Promised, Waker
+from gda.store.queue import Queue
 from gda.store.records import Attempt, Credential, Effect, MailCursor, Schedule, User
 from gda.store.retention import Retention
 from gda.store.schedules import Schedules, Wish
@@ -46,6 +47,7 @@ __all__ = [
     "MailCursor",
     "NamedLease",
     "Promised",
+    "Queue",
     "Retention",
     "Schedule",
     "Schedules",
@@ -80,6 +82,7 @@ class Store:
     credentials: Credentials
     schedules: Schedules
     ledger: Ledger
+    queue: Queue
     effects: Effects
     history: History
     leases: Leases
@@ -99,6 +102,7 @@ def make_store(database: Database, settings: Settings) -> Store:
         credentials=Credentials(database),
         schedules=Schedules(database, Defaults.of(settings)),
         ledger=Ledger(database, settings, writes=writes, reads=reads),
+        queue=Queue(database),
         effects=Effects(writes=writes, reads=reads),
         history=History(database),
         leases=Leases(database),

@@ -17,6 +17,7 @@ from gda.store.database import Database
 from gda.store.promises import Waker, insert_new, occurrence_id
 from gda.store.tables import occurrences, unique_keys
 from gda.store.upserts import upsert
+from gda.store.users import require_users
 
 UNSETTLED = (Status.SCHEDULED, Status.RUNNING, Status.RETRYING, Status.HELD, Status.DEAD)
 """What blocks a unique key unless told otherwise; a dead one too, since a replay would make it a second."""
@@ -76,9 +77,15 @@ class Queue:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def add(self, items: Sequence[Item], waker: Waker) -> list[Enqueued]:
-        """Insert all of ``items`` in one transaction, or none. Raises AlreadyExists where a taken key rejects."""
+    async def add(self, items: Sequence[Item], waker: Waker, *, dry_run: bool = False) -> list[Enqueued]:
+        """Insert all of ``items`` in one transaction, or none; ``dry_run`` undoes it, and only the answers remain.
+
+        Raises:
+            AlreadyExists: a taken key rejects.
+            UnknownUser: an item is somebody's who does not exist.
+        """
         async with self._database.write() as connection:
+            await require_users(connection, {item.user_id for item in items if item.user_id is not None})
             now = await self._database.clock.now(connection)
             taken = await _reserve(connection, items, now)
             rows: dict[str, dict[str, Any]] = {}
@@ -87,6 +94,8 @@ class Queue:
             for start in range(0, len(new), CHUNK):
                 await insert_new(connection, new[start : start + CHUNK])
             await _write_keys(connection, items, results, now)
+            if dry_run:
+                await connection.rollback()
         return results
 
 

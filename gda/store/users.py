@@ -1,7 +1,7 @@
 """People: add, find, change, remove; and their sealed credentials."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import fields
 from datetime import datetime
 from typing import Any
@@ -19,6 +19,7 @@ from gda.store.upserts import upsert
 USER_ID = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
 RESERVED_IDS = frozenset({"drain", "replay", "retention", "sweep"})
 """A user's deployment bears the user's id; these names belong to the system jobs of prefect.yaml."""
+CHUNK = 500
 EMAIL = re.compile(r"[^@\s\x00-\x1f<>\",;]+@[^@\s\x00-\x1f<>\",;]+")
 
 
@@ -119,8 +120,22 @@ async def find_user(connection: AsyncConnection, who: str) -> User:
     """Find a user by id or address inside a transaction. Raises UnknownUser."""
     row = (await connection.execute(select(users).where((users.c.id == who) | (users.c.email == who)))).first()
     if row is None:
-        raise UnknownUser(f"user {who!r} does not exist; `gda user list` shows those that do, `gda user add` makes one")
+        raise UnknownUser(_absent(who))
     return _user(row)
+
+
+async def require_users(connection: AsyncConnection, ids: Collection[str]) -> None:
+    """Make sure that all of ``ids`` are users' inside a transaction. Raises UnknownUser for the first that is not."""
+    wanted = sorted(set(ids))
+    for start in range(0, len(wanted), CHUNK):
+        some = wanted[start : start + CHUNK]
+        there = set((await connection.execute(select(users.c.id).where(users.c.id.in_(some)))).scalars())
+        for absent in (one for one in some if one not in there):
+            raise UnknownUser(_absent(absent))
+
+
+def _absent(who: str) -> str:
+    return f"user {who!r} does not exist; `gda user list` shows those that do, `gda user add` makes one"
 
 
 async def _free_id(connection: AsyncConnection, wanted: str) -> str:

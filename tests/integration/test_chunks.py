@@ -18,7 +18,7 @@ from gda.retry import RetryPolicy
 from gda.runner import Desk, WakeUp, settle_alone, wake
 from gda.settings import Settings
 from gda.store import Scope, Store, Waker, Worker
-from gda.store.queue import Item, Queue
+from gda.store.queue import Item
 from tests.builders import MORNING, VirtualClock, a_store
 from tests.support.flow_runs import prefect_within_this_process
 from tests.support.town import eventually
@@ -33,7 +33,7 @@ def a_kind(perform, chunk: int, **policy) -> JobType:
 
 async def notes(store: Store, count: int) -> None:
     items = [Item("note", {"n": number}, None, "default", count - number, 300, 10) for number in range(count)]
-    await Queue(store.database).add(items, Waker("test"))
+    await store.queue.add(items, Waker("test"))
 
 
 async def performed(store: Store, kind: JobType, settings: Settings = SETTINGS) -> tuple[str, list[int]]:
