@@ -10,7 +10,9 @@ FORMAT = 1
 """Version of the JSON that ``Plan.to_json`` gives; raised when a field changes its meaning."""
 PAUSED_TAG = "paused:"
 """``paused:<schedule>`` on a deployment: apply itself switched that schedule off, so apply may switch it on again."""
-COMPARED = tuple(one.name for one in fields(DeploymentSpec) if one.name not in ("flow_name", "name", "schedules"))
+COMPARED = tuple(
+    one.name for one in fields(DeploymentSpec) if one.name not in ("flow_name", "name", "schedules", "formerly")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,11 +147,15 @@ def plan(desired: Iterable[DeploymentSpec], existing: Iterable[Existing]) -> Pla
     held: list[PausedByHand] = []
     for spec in desired:
         old = there.pop(spec.title, None)
-        if old is None:
+        before = old or _predecessor(spec, there)
+        if before is None:
             create.append(_marked(spec, {one.group for one in spec.schedules if not one.active}))
             continue
-        wanted, kept = _respecting_hands(spec, old.spec)
+        wanted, kept = _respecting_hands(spec, before.spec)
         held += kept
+        if old is None:
+            create.append(wanted)
+            continue
         changes = tuple(_differences(old, wanted))
         if changes:
             update.append(Update(old, wanted, changes))
@@ -157,6 +163,12 @@ def plan(desired: Iterable[DeploymentSpec], existing: Iterable[Existing]) -> Pla
             unchanged.append(old)
     delete = tuple(one for one in there.values() if _is_own(one.spec))
     return Plan(tuple(create), tuple(update), delete, tuple(unchanged), tuple(held))
+
+
+def _predecessor(spec: DeploymentSpec, there: Mapping[str, Existing]) -> Existing | None:
+    """What the user had before the kind was renamed or got another flow; it is deleted, but its pauses are kept."""
+    found = (there[title] for title in spec.formerly if title in there and title != spec.title)
+    return next((one for one in found if _is_own(one.spec)), None)
 
 
 def _is_own(spec: DeploymentSpec) -> bool:

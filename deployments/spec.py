@@ -1,7 +1,7 @@
 """What deployments there shall be: pure values made from schedules, without Prefect and without I/O."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any
 
@@ -15,16 +15,38 @@ USER_TAG = "user:"
 KIND_TAG = "kind:"
 LAYOUTS = ("user",)
 DEFAULT_QUEUE = "default"
+GENERIC_FLOW = "run-job"
+"""Name of the flow that performs any kind."""
 
 
 @dataclass(frozen=True, slots=True)
 class KindSpec:
-    """The Prefect flow of a job type: its name, module entry point, version and parameter schema."""
+    """The Prefect flow of a job type: its name, module entry point, version and parameter schema.
+
+    ``kind`` is the job type's present name and ``earlier`` its aliases. A ``generic`` flow serves kinds that have none
+    of their own: its deployments are named after kind and user, and tell the flow the kind.
+    """
 
     flow_name: str
     entrypoint: str
     version: str | None = None
     parameter_schema: Mapping[str, Any] = field(default_factory=dict)
+    kind: str = ""
+    generic: bool = False
+    earlier: tuple[str, ...] = ()
+
+    def deployment_name(self, user: str) -> str:
+        """What the user's deployment of this kind is called within its flow."""
+        return f"{self.kind}:{user}" if self.generic else user
+
+    def parameters(self, user: str) -> dict[str, Any]:
+        """What the user's deployment tells the flow."""
+        return {"kind": self.kind, "user": user} if self.generic else {"user": user}
+
+    def earlier_titles(self, user: str) -> tuple[str, ...]:
+        """What it may be called in Prefect from before the kind was renamed, or had a flow of its own or none."""
+        names = (self.kind, *self.earlier)
+        return tuple(title for name in names for title in (f"{name}/{user}", f"{GENERIC_FLOW}/{name}:{user}"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +85,8 @@ class DeploymentSpec:
     pull_steps: tuple[Mapping[str, Any], ...] = ()
     job_variables: Mapping[str, Any] = field(default_factory=dict)
     paused: bool = False
+    formerly: tuple[str, ...] = field(default=(), compare=False)
+    """Titles under which the same may exist already; what was paused there by hand stays paused."""
 
     @property
     def title(self) -> str:
@@ -91,7 +115,8 @@ def desired(
     """
     if layout not in LAYOUTS:
         raise UsageError(f"layout {layout!r}: there is {' or '.join(map(repr, LAYOUTS))}; choose one with --layout")
-    mine = sorted((one for one in schedules if one.user_id is not None), key=_owner_and_name)
+    present = (replace(one, kind=_kind_spec(kinds, one.kind).kind or one.kind) for one in schedules if one.user_id)
+    mine = sorted(present, key=_owner_and_name)
     groups = ((owner, list(group)) for owner, group in groupby(mine, key=_owner))
     return [_of_user(user, _kind_spec(kinds, kind), group, settings) for (user, kind), group in groups]
 
@@ -130,15 +155,16 @@ def _of_user(user: str, kind: KindSpec, schedules: list[Schedule], settings: Set
     )
     return DeploymentSpec(
         flow_name=kind.flow_name,
-        name=user,
+        name=kind.deployment_name(user),
         entrypoint=kind.entrypoint,
         schedules=tuple(spec for specs in crons for spec in specs),
-        parameters={"user": user},
+        parameters=kind.parameters(user),
         tags=tuple(sorted((OWN_TAG, f"{USER_TAG}{user}", f"{KIND_TAG}{schedules[0].kind}"))),
         work_pool=settings.prefect_pool,
         description="; ".join(_sentence(one, expression, named=len(read) > 1) for one, expression in read),
         version=kind.version,
         parameter_schema=kind.parameter_schema,
+        formerly=kind.earlier_titles(user),
     )
 
 

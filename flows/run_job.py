@@ -26,7 +26,12 @@ QueueName = Literal["critical", "default", "bulk"]
 
 @flow(name="run-job", version="1", flow_run_name=first_name, persist_result=False)
 async def run_job(
-    kind: str, queue: QueueName | None = None, payload: dict[str, Any] | None = None, user: str | None = None
+    kind: str,
+    queue: QueueName | None = None,
+    payload: dict[str, Any] | None = None,
+    user: str | None = None,
+    at: str | None = None,
+    extra: bool = False,
 ) -> State[None]:
     """Perform what waits; or, given a payload, enqueue one job with it and perform that one alone.
 
@@ -34,12 +39,15 @@ async def run_job(
         kind: of which job type.
         queue: only what lies in this queue; every queue's when not given. With a payload: where the job is put.
         payload: what the one job carries, as the kind's model says; {} where it takes none. Leave empty for what waits.
-        user: whose the one job is, by id.
+        user: whose, by id: the user's schedules, or the one job; everybody's when not given.
+        at: perform this slot, a local time such as 2026-03-08T07:30 (needs `user`).
+        extra: perform one now, beside the schedule (needs `user`).
     """
     if payload is not None:
         return await perform_now(kind, payload, queue=queue, user=user)
     try:
-        return await _perform(Request(load_registry().get(kind).kind, queue=queue))
+        known = load_registry().get(kind).kind
+        return await _perform(Request(known, queue=queue, user=user, at=at, extra=extra))
     except UsageError as error:
         return refused(error)
 

@@ -22,6 +22,7 @@ from gda.retry import RetryPolicy
 QUEUES = ("critical", "default", "bulk")
 KIND = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 LONGEST_KIND = 64
+FLOW = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
 LARGEST_CHUNK = 200
 """DESIGN 1.4: kinds with floods of tiny occurrences run a chunk of up to 200 per Prefect task."""
 
@@ -39,6 +40,7 @@ def job_type(
     hooks: Hooks = NO_HOOKS,
     middleware: Sequence[Middleware] = (),
     tools: Callable[..., AbstractAsyncContextManager[Any]] | None = None,
+    flow: str | None = None,
 ) -> Callable[[Callable[..., Any]], JobType]:
     """Make a job type of a function that takes the job, or the tools and the job, and returns an outcome.
 
@@ -57,15 +59,20 @@ def job_type(
         hooks: functions to tell of the kind's jobs.
         middleware: what stands around the body, outermost first.
         tools: called with settings and store, gives an async context manager of what the body takes before the job.
+        flow: the kind's own Prefect flow as ``package.module.function``, for the deployments of users' schedules; the
+            generic ``run-job`` performs them when not given.
 
     Returns:
         A decorator whose result is a JobType; register it, or name it by an entry point of ``gda.job_types``.
 
     Raises:
-        UsageError: a name, queue, chunk or timeout breaks a rule, or the function takes other arguments.
+        UsageError: a name, queue, chunk, timeout or flow breaks a rule, or the function takes other arguments.
     """
     for name in (kind, *aliases):
         _require_name(name)
+    _require_distinct(kind, aliases)
+    if flow is not None and not FLOW.fullmatch(flow):
+        raise UsageError(f"flow {flow!r} of kind {kind!r}: write package.module.function, with dots")
     _require_queue(queue)
     if not 1 <= chunk <= LARGEST_CHUNK:
         raise UsageError(f"chunk {chunk} of kind {kind!r}: from 1 to {LARGEST_CHUNK} occurrences share a task run")
@@ -90,6 +97,7 @@ def job_type(
             middleware=tuple(middleware),
             body=body,
             tools=tools,
+            flow=flow,
             inherits=inherits,
         )
 
@@ -133,6 +141,13 @@ def _require_name(name: str) -> None:
         raise UsageError(
             f"kind {name!r}: a kind is words of lower-case letters and digits joined by hyphens, "
             f"at most {LONGEST_KIND} characters{advice[: LONGEST_KIND + 8]}"
+        )
+
+
+def _require_distinct(kind: str, aliases: Sequence[str]) -> None:
+    if len({kind, *aliases}) <= len(aliases):
+        raise UsageError(
+            f"kind {kind!r} has the aliases {', '.join(aliases)}: name each earlier name once, and not the kind itself"
         )
 
 

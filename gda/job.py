@@ -41,6 +41,8 @@ class JobType:
     """The function as it was declared."""
     tools: Callable[..., AbstractAsyncContextManager[Any]] | None = None
     """Opens what the body works with, from settings and store; the body then takes them before the job."""
+    flow: str | None = None
+    """Module entry point of the kind's own Prefect flow, for users' deployments; None for the generic ``run-job``."""
     inherits: frozenset[str] = frozenset()
     """Which of ``retry`` and ``timeout`` were not declared, and so are the installation's."""
 

@@ -33,12 +33,13 @@ async def create_run(
     """Make a flow run of the user's deployment. Raises UsageError when the user has none."""
     from prefect.exceptions import ObjectNotFound
 
-    from deployments.kinds import ENTRYPOINTS, load_kind
+    from deployments.kinds import kind_spec
     from gda.glue.runs import run_by_hand
+    from gda.registry import load_registry
 
-    flow_name = (await asyncio.to_thread(load_kind, ENTRYPOINTS[kind])).flow_name
+    spec = await asyncio.to_thread(kind_spec, load_registry().get(kind))
     try:
-        deployment = await client.read_deployment_by_name(f"{flow_name}/{user_id}")
+        deployment = await client.read_deployment_by_name(f"{spec.flow_name}/{spec.deployment_name(user_id)}")
     except ObjectNotFound:
         raise UsageError(
             f"{user_id} has no {kind} deployment in Prefect yet: run `gda apply`, "

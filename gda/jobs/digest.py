@@ -81,7 +81,7 @@ async def deliver(tools: DigestTools, job: Job) -> Outcome:
     return await resume(tools, job, errand, errand.effect, gmail)
 
 
-digest = job_type(kind=DIGEST, once_per="slot", tools=open_tools)(deliver)
+digest = job_type(kind=DIGEST, once_per="slot", tools=open_tools, flow="flows.digest.deliver_digests")(deliver)
 """The kind as everybody declares one."""
 
 

@@ -182,3 +182,20 @@ def test_the_plan_is_told_to_people_and_to_programs() -> None:
     assert told["create"][0]["schedules"] == [{"cron": "30 7 * * 1-5", "timezone": "Europe/Berlin", "active": True}]
     assert told["update"][0]["changes"] == [{"field": "description", "old": "old", "new": "new"}]
     assert told["delete"] == [{"deployment": "digest/eve"}]
+
+
+def test_what_was_paused_by_hand_stays_paused_when_the_kind_gets_another_name() -> None:
+    old = there(spec(flow_name="inventory", schedules=(off(MORNING),)))
+    renamed = spec(flow_name="stock-count", formerly=("inventory/ada",))
+    found = plan([renamed], [old])
+    [made] = found.create
+    assert [one.active for one in made.schedules] == [False]
+    assert [one.spec.title for one in found.delete] == ["inventory/ada"]
+    assert [one.title for one in found.paused_by_hand] == ["stock-count/ada"]
+    assert plan([renamed], after_apply([renamed], [old])).changes == 0
+
+
+def test_what_others_made_under_an_earlier_name_is_neither_deleted_nor_asked_for_its_pauses() -> None:
+    foreign = there(spec(flow_name="inventory", schedules=(off(MORNING),), tags=()))
+    found = plan([spec(flow_name="stock-count", formerly=("inventory/ada",))], [foreign])
+    assert ([one.active for one in found.create[0].schedules], found.delete) == ([True], ())

@@ -98,6 +98,23 @@ def test_the_operators_own_schedules_are_not_users_deployments() -> None:
     assert desired([schedule(None)], KINDS, Settings()) == []
 
 
+def test_a_kind_without_a_flow_of_its_own_has_deployments_of_the_generic_flow_which_say_the_kind() -> None:
+    report = KindSpec("run-job", "flows.run_job.run_job", kind="sales-report", generic=True)
+    [spec] = desired([schedule(kind="sales-report")], {"sales-report": report}, Settings())
+    assert (spec.title, spec.entrypoint) == ("run-job/sales-report:ada", "flows.run_job.run_job")
+    assert spec.parameters == {"kind": "sales-report", "user": "ada"}
+    assert spec.tags == ("gda", "kind:sales-report", "user:ada")
+
+
+def test_schedules_under_a_kinds_earlier_name_get_the_deployment_of_the_present_one() -> None:
+    report = KindSpec("run-job", "flows.run_job.run_job", kind="sales-report", generic=True, earlier=("sales",))
+    wanted = [schedule(kind="sales"), schedule(kind="sales-report", name="evening", expression="daily 18:00")]
+    [spec] = desired(wanted, dict.fromkeys(("sales", "sales-report"), report), Settings())
+    assert (spec.title, spec.tags[1]) == ("run-job/sales-report:ada", "kind:sales-report")
+    assert [one.slug for one in spec.schedules] == ["default", "evening"]
+    assert "run-job/sales:ada" in spec.formerly
+
+
 def test_a_kind_that_no_flow_serves_is_named_rather_than_dropped() -> None:
     with pytest.raises(UnknownKind, match=r"'horoscope', which no flow serves \(there is digest, novel-events\)"):
         desired([schedule(kind="horoscope")], KINDS, Settings())

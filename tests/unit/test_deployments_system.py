@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 import yaml
 
-from deployments.kinds import ENTRYPOINTS, load_kind, load_kinds
+from deployments.kinds import load_kind, load_kinds
 from deployments.pools import QUEUES, pool_specs
 from deployments.spec import KindSpec
 from deployments.system import OVERLAYS, find_file, read_system_specs
 from gda.errors import InvalidSchedule, Unavailable, UnknownKind, UsageError
+from gda.registry import load_registry
 from gda.settings import Settings
 
 FILE = Path(__file__).parents[2] / "prefect.yaml"
@@ -91,7 +92,7 @@ def test_the_file_names_only_pools_that_apply_makes() -> None:
 
 def test_every_kind_has_a_flow_whose_parameters_a_person_can_fill_in() -> None:
     kinds = load_kinds()
-    assert set(kinds) == set(ENTRYPOINTS)
+    assert set(kinds) == set(load_registry().kinds())
     digest = kinds["digest"]
     assert digest.flow_name == "digest"
     assert digest.version
