@@ -13,11 +13,13 @@ import pytest
 from tests.support.postgres import Postgres, running_postgres
 
 WITHOUT_POSTGRES = "GDA_TEST_WITHOUT_POSTGRES"
+FOR_TESTS = (WITHOUT_POSTGRES, "GDA_CHAOS")
+"""What the tests themselves are told; GDA knows nothing of it."""
 
 
 def pytest_configure() -> None:
     """Forget the developer's own GDA and Prefect before anything reads them; children inherit the same."""
-    for name in [name for name in os.environ if name.startswith(("GDA_", "PREFECT_")) and name != WITHOUT_POSTGRES]:
+    for name in [name for name in os.environ if name.startswith(("GDA_", "PREFECT_")) and name not in FOR_TESTS]:
         del os.environ[name]
     # A shell's background job ignores Ctrl-C and hands that down; the children of our tests must hear it all the same.
     signal.signal(signal.SIGINT, signal.default_int_handler)
