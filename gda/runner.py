@@ -6,6 +6,7 @@ Prefect task run of it, ``settle_alone`` needs no Prefect.
 """
 
 import asyncio
+import logging
 import math
 import random
 from collections import Counter
@@ -22,6 +23,8 @@ from gda.outcome import Done, Fail, Outcome, Retry, Skip
 from gda.report import Report, standing_of
 from gda.settings import Settings
 from gda.store import ByHand, Defaults, Promised, Scope, Store, Target, Waker, Worker
+
+log = logging.getLogger("gda.runner")
 
 Each = Callable[[Sequence[Claim]], Awaitable[Sequence[Status | None]]]
 Announce = Callable[[str], Awaitable[None]]
@@ -230,7 +233,9 @@ async def attempt(desk: Desk, claim: Claim, *, may_retry_here: bool) -> tuple[Cl
             failure=failure,
         )
         await ledger.settle(claim, number, settlement)
-    except ClaimLost:
+    except ClaimLost as refusal:
+        log.warning("%s", refusal)
+        await ledger.note_late(claim)
         return claim, None
     burnt = claim.occurrence.burnt + int(settlement.burns)
     claim = replace(claim, occurrence=replace(claim.occurrence, burnt=burnt))

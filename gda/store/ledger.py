@@ -17,7 +17,7 @@ from gda.store.database import Database
 from gda.store.group_commit import GroupCommit
 from gda.store.hand import ByHand, Target, promise_by_hand
 from gda.store.promises import Defaults, Promised, Waker
-from gda.store.recovery import recover
+from gda.store.recovery import note_late, recover
 from gda.store.scopes import Scope
 from gda.store.settlements import Ending
 from gda.store.tables import occurrences
@@ -145,6 +145,10 @@ class Ledger:
     async def check(self, claim: Claim) -> None:
         """Make sure that the lease still stands, right before something irreversible. Raises ClaimLost."""
         await self._read(claims.still_mine, claim)
+
+    async def note_late(self, claim: Claim) -> None:
+        """Record that a worker came back to what another had taken over, and was refused."""
+        await self._write(note_late, claim)
 
     async def renew(self, worker: Worker) -> int:
         """Prolong every lease of ``worker``; returns how many it holds."""

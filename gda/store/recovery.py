@@ -9,15 +9,16 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, and_, case, exists, literal, or_, select, update
+from sqlalchemy import Select, and_, bindparam, case, exists, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from gda.lifecycle import DeadReason, Status
+from gda.lifecycle import Claim, DeadReason, Status
 from gda.store.burial import Death, bury
 from gda.store.conditions import status_is
 from gda.store.tables import attempts, effects, occurrences
 
 MOST = 500
+LATE = "its worker went away; it came back after its lease, and what it wrote then was refused"
 POISON = "its worker died twice while it ran, the second time with nothing beside it"
 
 _STARTED = and_(attempts.c.occurrence_id == occurrences.c.id, attempts.c.ended_at.is_(None))
@@ -47,6 +48,23 @@ async def recover(connection: AsyncConnection, now: datetime) -> int:
     await _free(connection, [row.id for row in rows if row.alone is False], now, suspect=True)
     await _kill(connection, poison, now)
     return len(rows)
+
+
+async def note_late(connection: AsyncConnection, claims: Sequence[Claim], now: datetime) -> list[None]:
+    """Write beside the attempts that were given up for lost that their workers came back and were refused."""
+    await connection.execute(_LATE, [{"b_id": claim.occurrence.id, "b_fence": claim.fence} for claim in claims])
+    return [None for _ in claims]
+
+
+_LATE = (
+    update(attempts)
+    .where(
+        attempts.c.occurrence_id == bindparam("b_id"),
+        attempts.c.fence == bindparam("b_fence"),
+        attempts.c.outcome == "lost",
+    )
+    .values(message=LATE)
+)
 
 
 def _expired(connection: AsyncConnection, now: datetime) -> Select[Any]:

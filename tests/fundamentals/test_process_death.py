@@ -1,10 +1,13 @@
 """What a worker dies under: nobody pays for a neighbour's crash, and who crashes alone is stopped."""
 
+from gda.job import Job, JobType
 from gda.lifecycle import Claim, Status
-from gda.outcome import Done
-from gda.runner import Desk, WakeUp, settle_alone, wake
+from gda.outcome import Done, Outcome
+from gda.retry import RetryPolicy
+from gda.runner import Desk, WakeUp, attempt, settle_alone, wake
 from gda.settings import Settings
 from gda.store import Scope, Store, Waker, Worker
+from gda.store.recovery import LATE
 from tests.builders import MORNING, Recorder, VirtualClock, a_job_type, a_store, a_user_with_digest
 
 ALL = Scope("digest")
@@ -102,3 +105,23 @@ async def test_a_job_that_tries_to_end_the_process_is_poison_at_once_and_ends_no
     assert report == "1 dead; 2 done"
     assert story.dead_reason == "poison"
     assert "SystemExit" in story.occurrence.reason
+
+
+async def test_who_comes_back_after_its_lease_is_refused_and_that_stands_beside_its_attempt(database_url):
+    clock = VirtualClock(MORNING)
+    async with a_store(database_url, clock=clock) as store:
+        await due(store, clock)
+
+        async def stand_still(job: Job) -> Outcome:
+            clock.advance(seconds=61)
+            await store.ledger.recover()
+            return Done()
+
+        desk = Desk(store, JobType("digest", stand_still, RetryPolicy()), Settings(early_seconds=0))
+        [claim] = await store.ledger.claim(ALL, Worker("late"), limit=1)
+        _, settlement = await attempt(desk, claim, may_retry_here=False)
+        story = await store.history.story(claim.occurrence.id)
+
+    assert settlement is None
+    assert (story.occurrence.status, story.occurrence.suspect) == (Status.RETRYING, True)
+    assert [(each.outcome, each.message) for each in story.attempts] == [("lost", LATE)]
