@@ -60,8 +60,9 @@ class Heartbeat:
     async def _beat(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         self._started.set()
-        database = open_database(self._settings.database, clock=self._clock, pool_size=1)
-        ledger = make_store(database, self._settings).ledger
+        settings = self._settings
+        database = open_database(settings.database, clock=self._clock, pool_size=1, patience=settings.lease)
+        ledger = make_store(database, settings).ledger
         since_renewal = 0.0
         try:
             while not await self._stopped():

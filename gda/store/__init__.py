@@ -116,7 +116,7 @@ def make_store(database: Database, settings: Settings) -> Store:
 @asynccontextmanager
 async def open_store(settings: Settings, *, clock: Clock | None = None) -> AsyncIterator[Store]:
     """Open the database of ``settings`` after checking that its schema is this code's. Raises SchemaOutOfDate."""
-    database = open_database(settings.database, clock=clock)
+    database = open_database(settings.database, clock=clock, patience=settings.lease)
     try:
         await require_current(database)
         yield make_store(database, settings)

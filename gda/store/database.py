@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 from sqlalchemy import event, text
@@ -18,6 +18,7 @@ DRIVERS = {"sqlite": "aiosqlite", "postgresql": "asyncpg"}
 
 _SQLITE_NOW = text("SELECT strftime('%Y-%m-%dT%H:%M:%f', 'now')")
 _POSTGRESQL_NOW = text("SELECT clock_timestamp()")
+_IDLE = "SET idle_in_transaction_session_timeout = {}"
 
 
 class Clock(Protocol):
@@ -70,13 +71,17 @@ class Database:
         await self.engine.dispose()
 
 
-def open_database(url: str, *, clock: Clock | None = None, pool_size: int = 5) -> Database:
+def open_database(
+    url: str, *, clock: Clock | None = None, pool_size: int = 5, patience: timedelta = timedelta(seconds=60)
+) -> Database:
     """Make an engine for ``url``; connects on first use.
 
     Args:
         url: SQLAlchemy URL with ``sqlite+aiosqlite`` or ``postgresql+asyncpg`` (a bare dialect name gets its driver).
         clock: defaults to the database's own.
         pool_size: connections kept.
+        patience: how long PostgreSQL waits inside a transaction for a process that says nothing, before it ends the
+            transaction and frees its rows (a suspended machine). SQLite has nothing like it.
 
     Raises:
         UsageError: the URL cannot be read or names another database.
@@ -91,12 +96,24 @@ def open_database(url: str, *, clock: Clock | None = None, pool_size: int = 5) -
         parsed = parsed.set(drivername=f"{dialect}+{DRIVERS[dialect]}")
         if dialect == "sqlite":
             return Database(_sqlite_engine(parsed, pool_size), clock or DatabaseClock())
-        engine = create_async_engine(parsed, pool_size=pool_size, pool_pre_ping=True)
+        engine = _postgresql_engine(parsed, pool_size, patience)
     except (ArgumentError, NoSuchModuleError):
         raise UsageError(
             "GDA_DATABASE_URL cannot be read; it looks like postgresql+asyncpg://user:pass@host/name"
         ) from None
     return Database(engine, clock or DatabaseClock())
+
+
+def _postgresql_engine(url: Any, pool_size: int, patience: timedelta) -> AsyncEngine:
+    engine = create_async_engine(url, pool_size=pool_size, pool_pre_ping=True)
+    milliseconds = round(patience.total_seconds() * 1000)
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def _configure(connection: Any, _record: Any) -> None:
+        # Said after connecting: poolers such as pgbouncer refuse settings that they do not know in the start message.
+        connection.run_async(lambda driver: driver.execute(_IDLE.format(milliseconds)))
+
+    return engine
 
 
 def _sqlite_engine(url: Any, pool_size: int) -> AsyncEngine:
