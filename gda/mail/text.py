@@ -5,6 +5,9 @@ import re
 from selectolax.lexbor import LexborHTMLParser
 
 TEXT_LIMIT = 4_000
+# White space and filler may take as much again; what lies behind is never shown, so expressions need not read it.
+_REACH = 2 * TEXT_LIMIT
+_LONGEST_MARK = 400
 
 _BREAK = re.compile(r"<(?=/?(?:p|div|tr|li|h[1-6]|ul|ol|table|blockquote|section|article)\b|[bh]r\b)", re.IGNORECASE)
 _DROPPED = ["script", "style", "head", "title", "template", "noscript", "svg", "object", "iframe", "select", "textarea"]
@@ -57,6 +60,8 @@ def html_to_text(html: str) -> str:
 
 def own_words(text: str) -> str:
     """What the writer added: ``text`` without quoted reply and signature; all of it where nothing would be left."""
+    if ">" not in text:
+        text = text[: _REACH + _LONGEST_MARK]
     cut = _REPLY.search(text)
     kept = text[: cut.start()] if cut else text
     if ">" in kept:
@@ -69,10 +74,16 @@ def own_words(text: str) -> str:
 
 def tidy(text: str) -> str:
     """Whitespace collapsed, one newline between lines, invisible filler and control characters gone, capped."""
-    text = text[: TEXT_LIMIT * 2]
+    text = text[:_REACH]
     text = text.translate(_CONTROLS) if text.isascii() else _FILLER.sub("", text)
-    lines = (" ".join(line.split()) for line in text.split("\n"))
-    return "\n".join(line for line in lines if line)[:TEXT_LIMIT]
+    lines, length = list[str](), 0
+    for raw in text.split("\n"):
+        if line := " ".join(raw.split()):
+            lines.append(line)
+            length += len(line) + 1
+            if length > TEXT_LIMIT:
+                break
+    return "\n".join(lines)[:TEXT_LIMIT]
 
 
 def cut_uuencoded(text: str) -> tuple[str, list[str]]:
