@@ -1,21 +1,18 @@
 """``gda enqueue``: ask for work without a schedule."""
 
 import json as json_module
-import re
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Any
 
 from cyclopts import Parameter
 
 from gda.cli.drains import ask_for_drain
+from gda.cli.durations import duration
 from gda.cli.output import Json, show_json
 from gda.cli.run import settings, store
 from gda.errors import UsageError
-
-_DURATION = re.compile(r"([0-9]{1,6})(s|m|h|d)")
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 async def enqueue(
@@ -63,11 +60,11 @@ async def enqueue(
         kind=kind,
         payload=_object(payload),
         at=_instant(at) if at else None,
-        delay=_duration(in_) if in_ else None,
+        delay=duration(in_) if in_ else None,
         queue=queue,
         priority=priority,
         unique=unique,
-        timeout=_duration(timeout) if timeout else None,
+        timeout=duration(timeout) if timeout else None,
         max_attempts=max_attempts,
         metadata=dict(map(_pair, metadata)),
     )
@@ -97,13 +94,6 @@ def _instant(text: str) -> datetime:
         return datetime.fromisoformat(text)
     except ValueError:
         raise UsageError(f"--at {text!r} is no instant: write such as 2026-12-24T18:00+01:00") from None
-
-
-def _duration(text: str) -> timedelta:
-    match = _DURATION.fullmatch(text)
-    if match is None:
-        raise UsageError(f"duration {text!r} is not understood: write a number and s, m, h or d, such as 10m")
-    return timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 
 def _policy(text: str) -> Any:
