@@ -25,6 +25,7 @@ COMMANDS = (
     ("enqueue", "gda.cli.enqueue:enqueue", "Ask for work without a schedule."),
     ("occurrences", "gda.cli.occurrences:app", "See what was due, and what became of it."),
     ("dead-letters", "gda.cli.dead_letters:app", "See what gave up; replay or discard it."),
+    ("stats", "gda.cli.stats:stats", "Show per kind what became of it, how long it took and how late it began."),
     ("health", "gda.cli.health:health", "Say whether the database answers and work is being done."),
 )
 HELP = "Per-user scheduled background work on Prefect: every digest once, on time, in the user's timezone."
