@@ -33,6 +33,7 @@ from gda.store import Confirmation, Effect, Errand, Intent, Store
 from gda.vault import Vault
 
 NOTHING_NEW = "no new mail"
+EARLIER_RECHECK = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,10 @@ async def deliver(tools: DigestTools, job: Job) -> Outcome:
         ClaimLost: another worker has taken the occurrence over.
     """
     errand = await tools.store.effects.errand(job.claim)
+    if errand.effect is None and (earlier := errand.earlier) is not None:
+        # Whichever mail the earlier one delivers, this one must not list; a resumed window was fixed before.
+        until = max(earlier.ready_at, errand.now + EARLIER_RECHECK)
+        return Snooze(until, f"waits until slot {earlier.slot} of the same schedule has settled")
     gmail = await tools.mailboxes.open(errand)
     if errand.effect is None:
         return await send_new(tools, job, errand, gmail)

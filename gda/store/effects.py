@@ -13,15 +13,25 @@ from sqlalchemy import Select, and_, bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gda.errors import GdaError
-from gda.lifecycle import Claim
+from gda.lifecycle import Claim, Occurrence, Status
 from gda.store.claims import holders, lost
-from gda.store.conditions import IDS, Among
+from gda.store.conditions import IDS, Among, status_is
 from gda.store.group_commit import GroupCommit
 from gda.store.records import Credential, Effect, MailCursor, User
-from gda.store.tables import credentials, effects, mail_cursors, schedules, users
+from gda.store.tables import credentials, effects, mail_cursors, occurrences, schedules, users
 from gda.store.upserts import upsert
 
 SEND = "send"
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """An earlier slot of the same schedule that is not settled: its mail is not known to be delivered or not."""
+
+    schedule_id: str
+    due_at: datetime
+    slot: str
+    ready_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +43,7 @@ class Errand:
     credential: Credential | None
     cursor: MailCursor | None
     effect: Effect | None
+    earlier: Earlier | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +97,13 @@ class Effects:
 
 
 async def _errands(connection: AsyncConnection, claims: Sequence[Claim], now: datetime) -> list[Errand | Exception]:
+    # Before the cursors: one that settles between the two questions has moved its cursor by then.
+    waiting = await _unsettled(connection, claims)
     people = await _by_key(connection, _PEOPLE, [c.occurrence.user_id for c in claims])
     tokens = await _by_key(connection, _TOKENS, list(people))
     cursors = await _by_key(connection, _CURSORS, [c.occurrence.schedule_id for c in claims])
     journal = await _by_key(connection, _JOURNAL, [c.occurrence.id for c in claims])
-    return [_errand(claim, now, people, tokens, cursors, journal) for claim in claims]
+    return [_errand(claim, now, people, tokens, cursors, journal, waiting) for claim in claims]
 
 
 async def _intend(connection: AsyncConnection, intents: Sequence[Intent], now: datetime) -> list[Effect | Exception]:
@@ -144,9 +157,18 @@ async def _move_cursors(connection: AsyncConnection, items: Sequence[Confirmatio
         if key in there
     ]
     if rows:
-        await connection.execute(upsert(connection, mail_cursors), rows)
+        # Only forward: the replay of an old digest must not bring back what later ones have listed.
+        await connection.execute(upsert(connection, mail_cursors, rising="up_to"), rows)
 
 
+_UNSETTLED = select(*(occurrences.c[name] for name in Earlier.__dataclass_fields__)).where(
+    Among(occurrences.c.user_id, IDS),
+    occurrences.c.kind == bindparam("b_kind"),
+    occurrences.c.due_at < bindparam("b_until", type_=occurrences.c.due_at.type),
+    status_is(Status.SCHEDULED, Status.RUNNING, Status.RETRYING),
+    occurrences.c.schedule_id.is_not(None),
+    occurrences.c.slot.is_not(None),
+)
 _PEOPLE = select(users).where(Among(users.c.id, IDS))
 _TOKENS = select(credentials).where(Among(credentials.c.user_id, IDS))
 _CURSORS = select(mail_cursors).where(Among(mail_cursors.c.schedule_id, IDS))
@@ -175,6 +197,7 @@ def _errand(
     tokens: dict[str, Any],
     cursors: dict[str, Any],
     journal: dict[str, Any],
+    waiting: Sequence[Earlier],
 ) -> Errand | Exception:
     occurrence = claim.occurrence
     person = people.get(occurrence.user_id or "")
@@ -189,7 +212,25 @@ def _errand(
         credential=Credential(*_credential_values(token)) if token else None,
         cursor=MailCursor(cursor.up_to, tuple(cursor.recent_ids)) if cursor else None,
         effect=_effect(effect) if effect else None,
+        earlier=None if occurrence.extra else _before(occurrence, waiting),
     )
+
+
+async def _unsettled(connection: AsyncConnection, claims: Sequence[Claim]) -> list[Earlier]:
+    rows = await connection.execute(
+        _UNSETTLED,
+        {
+            "ids": [c.occurrence.user_id for c in claims if c.occurrence.user_id is not None],
+            "b_kind": claims[0].occurrence.kind,
+            "b_until": max(c.occurrence.due_at for c in claims),
+        },
+    )
+    return [Earlier(*row) for row in rows.all()]
+
+
+def _before(occurrence: Occurrence, waiting: Sequence[Earlier]) -> Earlier | None:
+    mine = [e for e in waiting if e.schedule_id == occurrence.schedule_id and e.due_at < occurrence.due_at]
+    return min(mine, key=attrgetter("due_at"), default=None)
 
 
 def _effect(row: Any) -> Effect:

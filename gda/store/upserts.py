@@ -8,12 +8,16 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 
-def upsert(connection: AsyncConnection, table: Table, *, keep: Collection[str] = ()) -> Any:
-    """An INSERT into ``table`` that replaces the row of the same primary key, but for the columns in ``keep``."""
+def upsert(connection: AsyncConnection, table: Table, *, keep: Collection[str] = (), rising: str | None = None) -> Any:
+    """An INSERT into ``table`` that replaces the row of the same primary key, but for the columns in ``keep``.
+
+    Where ``rising`` names a column, a row is replaced only by one that has more of it.
+    """
     dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
     statement = dialect.insert(table)
     keys = [column.name for column in table.primary_key]
     replaced = {
         column.name: statement.excluded[column.name] for column in table.columns if column.name not in (*keys, *keep)
     }
-    return statement.on_conflict_do_update(index_elements=keys, set_=replaced)
+    where = statement.excluded[rising] > table.c[rising] if rising else None
+    return statement.on_conflict_do_update(index_elements=keys, set_=replaced, where=where)

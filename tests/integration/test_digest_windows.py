@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from gda.store import Wish
+from gda.lifecycle import Status
+from gda.runner import WakeUp, settle_alone, wake
+from gda.store import Scope, Waker, Which, Wish, Worker
 from tests.support.household import Household, a_household
 from tests.support.sandbox import plain_mail
 
@@ -71,3 +73,56 @@ async def test_a_mail_that_still_cannot_be_found_before_the_settling_time_is_wai
     assert reports == ["1 retrying"] * 3
     assert occurrence.burnt == 0
     assert len(mails) == 1
+
+
+async def everything(house: Household, run: str) -> str:
+    """What a drain would report."""
+    call = WakeUp(Scope("digest", user_id="ada"), Worker(run), Waker("drain"))
+    return str(await wake(house.desk, call, lambda claims: settle_alone(house.desk, claims)))
+
+
+async def now(house: Household, occurrence: str) -> list[Status | None]:
+    """Perform what waits for a later moment at once."""
+    scope = Scope("digest", occurrence_ids=(occurrence,))
+    claims = await house.store.ledger.claim(scope, Worker("now"), limit=1, impatient=True)
+    return await settle_alone(house.desk, claims)
+
+
+async def test_a_digest_waits_while_an_earlier_one_of_its_schedule_is_in_doubt(tmp_path, mail):
+    async with a_household(tmp_path, "ada", mail=mail, mail_settling_seconds=3600) as house:
+        house.fault("accept_then_drop", times=1)
+        house.fault("index_delay", seconds=3600)
+        doubtful = await house.asked("ada")
+        [first] = await house.store.history.list()
+        await the_next_slot_comes(house)
+        waiting = await house.asked("ada", run="second")
+        comes(house, "Came later")
+        house.google.sandbox.faults.clear()
+        found = await now(house, first.id)
+        later = await house.asked("ada", run="fourth")
+        mails = house.accepted("ada")
+        latest = await house.store.history.list()
+
+    assert [str(report) for report in (doubtful, waiting, later)] == ["1 retrying", "1 retrying", "1 done"]
+    assert found == [Status.DONE]
+    assert {each.burnt for each in latest} == {0}
+    assert [b"Came first" in body(each) for each in mails] == [True, False]
+    assert [b"Came later" in body(each) for each in mails] == [False, True]
+
+
+async def test_the_replay_of_an_old_digest_does_not_take_the_schedule_back_to_its_mail(tmp_path, mail):
+    async with a_household(tmp_path, "ada", mail=mail) as house:
+        house.fault("smtp_reject", code=550, times=1)
+        await house.asked("ada")
+        await the_next_slot_comes(house)
+        comes(house, "Came second")
+        await house.asked("ada", run="second")
+        await house.store.dead_letters.replay(Which(), by="ada")
+        replayed = await everything(house, "third")
+        await house.store.schedules.set(Wish("ada", "digest", "7,37 * * * *", timezone="UTC"))
+        comes(house, "Came third")
+        await house.asked("ada", run="fourth")
+        last = body(house.accepted("ada")[-1])
+
+    assert replayed == "1 done"
+    assert [subject in last for subject in (b"Came first", b"Came second", b"Came third")] == [False, False, True]
