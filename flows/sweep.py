@@ -11,11 +11,13 @@ from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 
 import blocks
+from gda.deaths import tell_of_all_deaths
 from gda.glue.api import require_private_api
 from gda.glue.dead_letter_news import announce_deaths
 from gda.glue.drains import ensure_drain
 from gda.glue.sweeping import close_runs
 from gda.leadership import Leadership
+from gda.registry import load_registry
 from gda.store import Waker, open_store
 from gda.sweep import LEASE, LEASE_TTL, sweep
 
@@ -36,6 +38,7 @@ async def sweep_once() -> State[None]:
             return Completed(name="NotLeader", message="another instance sweeps")
         swept = await sweep(store, settings, Waker("sweep", own), ensure_drain=ensure_drain, close_runs=close)
         await announce_deaths(store)
+        await tell_of_all_deaths(store, load_registry().get)
     for failure in swept.failures:
         get_run_logger().warning("sweep: %s", failure)
     return Failed(message=str(swept)) if swept.failures else Completed(message=str(swept))

@@ -95,6 +95,8 @@ async def enqueue_many(
     """
     job_types = [registry.get(job.kind) for job in jobs]
     items = [_item(job, job_type, settings) for job, job_type in zip(jobs, job_types, strict=True)]
+    for job_type in () if dry_run else dict.fromkeys(job_types):
+        await queue.adopt(job_type.kind, job_type.aliases)
     results = await queue.add(items, waker, dry_run=dry_run)
     if not dry_run:
         for kind, job_type in {each.kind: each for each in job_types}.items():

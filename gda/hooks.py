@@ -1,8 +1,10 @@
 """What happens beside jobs: functions that are told of a job's way, and can neither change nor stop it.
 
-A hook that raises is logged by the class of its error and forgotten; to change what a job does, write middleware.
+A hook that raises, or takes too long, is logged by the class of its error and forgotten; to change what a job does,
+write middleware.
 """
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, fields
@@ -14,6 +16,9 @@ from gda.outcome import Outcome
 
 log = logging.getLogger("gda.hooks")
 
+LONGEST_SECONDS = 30
+"""A hook that takes longer is left: it must not hold up the jobs it is told of."""
+
 BeforeJob = Callable[[Job], Awaitable[None]]
 AfterJob = Callable[[Job, Outcome | BaseException], Awaitable[None]]
 OnEnqueue = Callable[[str, Sequence[str]], Awaitable[None]]
@@ -24,12 +29,15 @@ OnSettled = Callable[[Claim, Settlement], Awaitable[None]]
 class Hooks:
     """Functions to tell, in this order.
 
+    Each is told at most once of the same thing: a process that ends before it tells leaves it untold.
+
     Args:
         before_job: told an attempt that is about to start.
         after_job: told the attempt and its outcome, or the error that it raised; nothing is settled yet.
         on_enqueue: told a kind and the ids of occurrences that were enqueued and are committed.
         on_retry: told a claim and what was settled, when an occurrence is to be tried again after a failure.
-        on_dead: told a claim and what was settled, when an occurrence gave up and its dead letter is written.
+        on_dead: told a claim and what was settled, when an occurrence gave up and its dead letter is written. Where a
+            worker died over it (``poison``) the kind's next wake-up or the sweep tells, and the claim has no owner.
     """
 
     before_job: tuple[BeforeJob, ...] = ()
@@ -75,6 +83,7 @@ async def tell(hooks: Sequence[Callable[..., Awaitable[None]]], *what: Any) -> N
     """Call hooks one after another; what one raises stops neither the next nor the job."""
     for hook in hooks:
         try:
-            await hook(*what)
+            async with asyncio.timeout(LONGEST_SECONDS):
+                await hook(*what)
         except Exception as error:  # Somebody else's code, told of a job that is not its own.
             log.warning("hook %s failed: %s", getattr(hook, "__qualname__", "?"), type(error).__name__)

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from gda.deaths import tell_of_deaths
 from gda.errors import ClaimLost
 from gda.feed import Feed
 from gda.heartbeat import Heartbeat
@@ -106,11 +107,13 @@ async def wake(desk: Desk, call: WakeUp, each: Each, announce: Announce = nobody
                 await desk.store.ledger.hand_back(call.worker)
     if not tally and not told:
         told = await explain(desk, call, targets)
+    await tell_of_deaths(desk.store, desk.job_type)
     return Report(dict(tally), promised, tuple(target.occurrence.id for target in targets), told)
 
 
 async def promise(desk: Desk, call: WakeUp) -> tuple[Promised, list[Target]]:
     """Write down what is due in the scope, and what a person asked for."""
+    await desk.store.renames.adopt(desk.job_type.kind, desk.job_type.aliases)
     ledger, rules = desk.store.ledger, desk.promise_rules
     promised = await ledger.promise(call.scope, call.waker, rules)
     if call.by_hand is None:

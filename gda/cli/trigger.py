@@ -111,7 +111,7 @@ async def _meaning(opened: "Store", owner: "User", kind: str, *, at: str | None,
 
 async def _slot_of(opened: "Store", schedule: "Schedule", at: str | None, now: datetime) -> Meant | None:
     from gda.schedule import latest_slot, parse, parse_slot, slot_at, slot_name
-    from gda.store.promises import dedup_key, occurrence_id
+    from gda.store.promises import dedup_key
 
     expression = parse(schedule.expression, max_runs_per_day=None)
     if at:
@@ -121,11 +121,11 @@ async def _slot_of(opened: "Store", schedule: "Schedule", at: str | None, now: d
         due = latest_slot(expression, schedule.timezone, now)
     if due is None:
         return None
-    identity = occurrence_id(schedule.kind, dedup_key(schedule.user_id, schedule.name, due.slot))
-    rows = await opened.history.list(ids=[identity])
+    key = dedup_key(schedule.user_id, schedule.name, due.slot)
+    rows = await opened.history.list(kind=schedule.kind, key=key)
     if not rows:
         return Meant(schedule.name, due.slot, due.due_at, "new")
-    return Meant(schedule.name, due.slot, due.due_at, rows[0].status, identity, rows[0].reason)
+    return Meant(schedule.name, due.slot, due.due_at, rows[0].status, rows[0].id, rows[0].reason)
 
 
 def _show_meaning(meant: list[Meant], *, as_json: bool) -> None:

@@ -16,12 +16,14 @@ from gda.store.ledger import Ledger, Worker
 from gda.store.promises import Defaults, Promised, Waker
 from gda.store.queue import Queue
 from gda.store.records import Attempt, Credential, Effect, MailCursor, Schedule, User
+from gda.store.renames import Renames
 from gda.store.retention import Retention
 from gda.store.schedules import Schedules, Wish
 from gda.store.schema import current, downgrade, require_current, upgrade
 from gda.store.scopes import Scope
 from gda.store.stats import Stats
 from gda.store.sweeping import Sweeping
+from gda.store.untold import Untold
 from gda.store.users import Credentials, Users
 
 __all__ = [
@@ -48,6 +50,7 @@ __all__ = [
     "NamedLease",
     "Promised",
     "Queue",
+    "Renames",
     "Retention",
     "Schedule",
     "Schedules",
@@ -57,6 +60,7 @@ __all__ = [
     "Story",
     "Sweeping",
     "Target",
+    "Untold",
     "User",
     "Users",
     "Waker",
@@ -90,6 +94,8 @@ class Store:
     retention: Retention
     stats: Stats
     dead_letters: DeadLetters
+    untold: Untold
+    renames: Renames
 
 
 def make_store(database: Database, settings: Settings) -> Store:
@@ -110,6 +116,8 @@ def make_store(database: Database, settings: Settings) -> Store:
         retention=Retention(database),
         stats=Stats(database),
         dead_letters=DeadLetters(database),
+        untold=Untold(database),
+        renames=Renames(database),
     )
 
 

@@ -22,6 +22,8 @@ class Death:
     why: DeadReason
     reason: str
     failure: Failure | None = None
+    told: bool = False
+    """Whether the caller tells the kind's hooks of it; else the news waits (``gda/store/untold.py``)."""
 
 
 def fingerprint(kind: str, why: DeadReason, failure: Failure | None) -> str:
@@ -53,6 +55,7 @@ async def bury(connection: AsyncConnection, deaths: Sequence[Death], now: dateti
             "closed_at": None,
             "closed_as": None,
             "announced_at": None,
+            "told_at": now if death.told else None,
         }
         for death in deaths
     ]

@@ -68,7 +68,10 @@ async def promise_by_hand(
         raise UsageError(f"no slot of {scope} is due yet; `--extra` delivers now, beside the schedule")
     new = await insert_new(connection, rows)
     found = await connection.execute(
-        select(*OCCURRENCE_COLUMNS).where(occurrences.c.id.in_([row["id"] for row in rows]))
+        # By name: what was promised when the kind had another one keeps its id.
+        select(*OCCURRENCE_COLUMNS).where(
+            occurrences.c.kind == scope.kind, occurrences.c.dedup_key.in_([row["dedup_key"] for row in rows])
+        )
     )
     return [Target(occurrence_from(row), row.id in new) for row in found]
 

@@ -38,11 +38,13 @@ class History:
         kind: str | None = None,
         status: str | None = None,
         ids: Sequence[str] | None = None,
+        key: str | None = None,
         limit: int = 50,
     ) -> list[Occurrence]:
-        """The latest occurrences, newest due first, narrowed where asked."""
+        """The latest occurrences, newest due first, narrowed where asked; ``key`` is a name within its kind."""
         query = select(*OCCURRENCE_COLUMNS).order_by(occurrences.c.due_at.desc(), occurrences.c.id).limit(limit)
-        wanted = {occurrences.c.user_id: user_id, occurrences.c.kind: kind, occurrences.c.status: status}
+        own = occurrences.c
+        wanted = {own.user_id: user_id, own.kind: kind, own.status: status, own.dedup_key: key}
         for column, value in wanted.items():
             if value is not None:
                 query = query.where(column == value)

@@ -15,6 +15,7 @@ from gda.errors import AlreadyExists
 from gda.lifecycle import CLAIMABLE, Status
 from gda.store.database import Database
 from gda.store.promises import Waker, insert_new, occurrence_id
+from gda.store.renames import Renames
 from gda.store.tables import occurrences, unique_keys
 from gda.store.upserts import upsert
 from gda.store.users import require_users
@@ -76,6 +77,10 @@ class Queue:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    async def adopt(self, kind: str, earlier: Sequence[str]) -> None:
+        """Let unique keys that were taken under a kind's earlier names count under its present one."""
+        await Renames(self._database).adopt(kind, earlier)
 
     async def add(self, items: Sequence[Item], waker: Waker, *, dry_run: bool = False) -> list[Enqueued]:
         """Insert all of ``items`` in one transaction, or none; ``dry_run`` undoes it, and only the answers remain.

@@ -111,4 +111,6 @@ def _occurrence_values(ending: Ending, now: datetime) -> dict[str, Any]:
 def _death(ending: Ending) -> Death:
     settlement, occurrence = ending.settlement, ending.claim.occurrence
     assert settlement.dead_reason is not None
-    return Death(occurrence.id, occurrence.kind, settlement.dead_reason, settlement.reason, settlement.failure)
+    return Death(
+        occurrence.id, occurrence.kind, settlement.dead_reason, settlement.reason, settlement.failure, told=True
+    )

@@ -242,8 +242,11 @@ dead_letters = Table(
     Column("closed_as", String(16)),
     Column("announced_at", UtcInstant),
     Column("replays", Json, nullable=False, server_default="[]"),
+    Column("told_at", UtcInstant),
     # What lies in the inbox?
     _where("ix_gda_dead_letters_open", "created_at", condition="closed_at IS NULL"),
+    # Which deaths has no hook heard of?
+    _where("ix_gda_dead_letters_untold", "created_at", condition="told_at IS NULL"),
 )
 
 unique_keys = Table(
