@@ -60,6 +60,10 @@ class Among(FunctionElement[bool]):
     type = Boolean()
     inherit_cache = True
 
+    def self_group(self, against: Any = None) -> "Among":
+        """Stand as it is: ``(… IN …) = 1``, which SQLAlchemy makes for SQLite otherwise, keeps it from its indexes."""
+        return self
+
 
 @compiles(Among)
 def _among_array(element: Among, compiler: SQLCompiler, **options: Any) -> str:

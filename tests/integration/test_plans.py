@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from gda.store import Scope, Store, Worker
+from gda.store import ByHand, Scope, Store, Waker, Worker
 from tests.builders import MORNING, VirtualClock, a_store, a_user_with_digest
 
 DIGESTS = Scope("digest")
@@ -40,6 +40,19 @@ async def test_the_ledger_looks_only_at_what_is_not_settled(tmp_path, name):
     assert used == wanted, plans
     # Each look is served by one of the indexes that leave settled rows out.
     assert all("ix_gda_occurrences_" in line for line in looks), plans
+
+
+async def test_an_errand_reads_no_table_through(tmp_path):
+    async with a_store(f"sqlite+aiosqlite:///{tmp_path}/gda.db") as store:
+        await a_user_with_digest(store)
+        await store.ledger.promise_by_hand(DIGESTS, ByHand(), Waker("hand"))
+        [claim] = await store.ledger.claim(DIGESTS, ME, limit=1)
+        asked = await statements_of(store, lambda store: store.effects.errand(claim))
+        plans = [line for statement in asked for line in await plan_of(store, *statement)]
+
+    looks = [line for line in plans if "gda_" in line]
+    assert len(looks) == 5, plans
+    assert all(re.search(r"SEARCH .*\((\w*id)=\?", line) for line in looks), plans
 
 
 async def statements_of(store: Store, ask: Callable[[Store], Awaitable[Any]]) -> list[tuple[str, Any]]:
