@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
+from gda.cli.kinds import adopt_earlier_names
 from gda.cli.output import Json, show_json
 from gda.cli.run import has_no_database, settings
 from gda.errors import SchemaOutOfDate
@@ -18,15 +19,20 @@ app = App(name="db")
 
 @app.command
 async def upgrade(revision: str = "head", /) -> None:
-    """Bring the database's schema up to this code's version; an empty database is made.
+    """Bring the database up to this code's version: its schema, and the names of kinds; an empty one is made.
 
     Args:
         revision: A version, or head.
     """
+    from gda.store import make_store
     from gda.store import upgrade as upgrade_schema
+    from gda.store.schema import head
 
     async with _database(makes_home=True) as database:
-        print(f"schema {await upgrade_schema(database, revision)}")
+        reached = await upgrade_schema(database, revision)
+        print(f"schema {reached}")
+        if reached == head():
+            await adopt_earlier_names(make_store(database, settings()))
 
 
 @app.command

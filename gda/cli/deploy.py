@@ -1,10 +1,11 @@
 """``gda plan`` and ``gda apply``: Prefect's deployments follow the schedules."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
+from gda.cli.kinds import adopt_earlier_names
 from gda.cli.output import Flag, Json, show_json
 from gda.cli.run import FAILED, confirm, report_failure, say, settings, store
 from gda.cli.runs import prefect_client
@@ -15,23 +16,29 @@ if TYPE_CHECKING:
 
     from deployments.apply import Applied
     from deployments.plan import Plan
+    from deployments.spec import DeploymentSpec
     from gda.settings import Settings
     from gda.store import Store
 
 CHANGES = 2
+Layout = Literal["user", "cohort"]
 
 
-async def plan(*, layout: Literal["user"] = "user", detailed_exitcode: Flag = False, json: Json = False) -> int:
+async def plan(
+    *, layout: Layout | None = None, prune: Flag = False, detailed_exitcode: Flag = False, json: Json = False
+) -> int:
     """Show what `gda apply` would change in Prefect; nothing is written.
 
     Args:
-        layout: How schedules become deployments: one per user and kind.
+        layout: How schedules become deployments: one per user and kind, or one per cohort of those who share a time;
+            GDA_LAYOUT when left out.
+        prune: Delete cohorts that nobody is in any more, as the nightly apply does.
         detailed_exitcode: Exit with 0 for no change, 2 for changes, 1 for any error.
         json: Print JSON.
     """
     try:
         async with store() as opened, prefect_client() as client:
-            found = await make_plan(opened, client, settings(), layout)
+            found = await make_plan(opened, client, _laid_out(layout), prune=prune)
     except Exception as error:
         if not detailed_exitcode:
             raise
@@ -45,23 +52,26 @@ async def plan(*, layout: Literal["user"] = "user", detailed_exitcode: Flag = Fa
 
 
 async def apply(
-    *, system: Flag = False, layout: Literal["user"] = "user", yes: Flag = False, json: Json = False
+    *, system: Flag = False, layout: Layout | None = None, prune: Flag = False, yes: Flag = False, json: Json = False
 ) -> None:
     """Bring Prefect's deployments in line with schedules and settings; what does not differ is not touched.
 
     Args:
         system: Make work pools, queues, blocks and the system jobs of prefect.yaml instead; needed once, first.
-        layout: How schedules become deployments: one per user and kind.
+        layout: How schedules become deployments: one per user and kind, or one per cohort of those who share a time;
+            GDA_LAYOUT when left out.
+        prune: Delete cohorts that nobody is in any more, as the nightly apply does.
         yes: Delete deployments of users who are gone without asking.
         json: Print JSON.
     """
-    given = settings()
+    given = _laid_out(layout)
     if system:
         async with prefect_client() as client:
             done = await _apply_system(client, given)
     else:
         async with store(given) as opened, prefect_client() as client:
-            found = await make_plan(opened, client, given, layout)
+            await adopt_earlier_names(opened)
+            found = await make_plan(opened, client, given, prune=prune)
             await _require_pool(client, given)
             if found.delete:
                 gone = ", ".join(one.spec.title for one in found.delete)
@@ -73,20 +83,35 @@ async def apply(
         print(f"{done.created} created, {done.updated} updated, {done.deleted} deleted, {done.unchanged} unchanged")
 
 
-async def make_plan(opened: "Store", client: "PrefectClient", given: "Settings", layout: str = "user") -> "Plan":
+async def make_plan(opened: "Store", client: "PrefectClient", given: "Settings", *, prune: bool = False) -> "Plan":
     """Compare schedules and system jobs with what Prefect has. Raises Unavailable, UsageError.
 
     The system jobs are compared too, because ``prefect deploy --all`` puts the crons and switches of prefect.yaml in
     the place of the settings'.
     """
     from deployments.apply import read_existing
-    from deployments.kinds import load_kinds
     from deployments.plan import plan as compare
-    from deployments.spec import desired
     from deployments.system import find_file, read_system_specs
 
-    users = desired(await opened.schedules.all(), load_kinds(), given, layout=layout)
-    return compare([*users, *read_system_specs(find_file(), given)], await read_existing(client))
+    existing = await read_existing(client)
+    people = await _of_people(opened, given, [one.spec.title for one in existing])
+    specs = [*people, *read_system_specs(find_file(), given)]
+    return compare(specs, existing, keep_empty=given.layout == "cohort" and not prune)
+
+
+async def _of_people(opened: "Store", given: "Settings", there: "Collection[str]") -> "list[DeploymentSpec]":
+    from deployments.cohorts import cohort_deployments
+    from deployments.kinds import load_kinds
+    from deployments.spec import user_deployments
+
+    if given.layout == "cohort":
+        return cohort_deployments(await opened.cohorts.all(), load_kinds(), given, there=there)
+    return user_deployments(await opened.schedules.all(), load_kinds(), given)
+
+
+def _laid_out(layout: Layout | None) -> "Settings":
+    given = settings()
+    return given.model_copy(update={"layout": layout}) if layout else given
 
 
 async def apply_plan(found: "Plan", client: "PrefectClient") -> "Applied":

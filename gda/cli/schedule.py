@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from cyclopts import App
 
-from gda.cli.kinds import require_kind
+from gda.cli.kinds import adopt_earlier_names, require_kind
 from gda.cli.output import Count, Flag, Json, Row, show_fields, show_json, show_rows
 from gda.cli.run import confirm, say, settings, store
 from gda.errors import UsageError
@@ -50,11 +50,12 @@ async def set_(
     from gda.schedule import parse, zone
     from gda.store import Wish
 
-    require_kind(kind)
+    kind = require_kind(kind)
     if timezone is not None:
         zone(timezone)
     most = settings().max_runs_per_day
     async with store() as opened:
+        await adopt_earlier_names(opened)
         owner = await opened.users.get(user)
         parsed = parse(expression, timezone=timezone or owner.timezone, max_runs_per_day=most)
         wish = Wish(owner.id, kind, str(parsed), timezone=timezone, name=name, catch_up=catch_up)
@@ -149,9 +150,9 @@ async def remove(user: str, kind: str, /, *, name: str = "default", yes: Flag = 
     """
     async with store() as opened:
         schedule = await _find(opened, user, kind, name)
-        confirm(f"Remove {schedule.user_id}'s {kind} schedule {name!r} ({schedule.expression})?", yes=yes)
-        await opened.schedules.remove(schedule.user_id, kind, name)
-    print(f"removed {kind} {name} of {schedule.user_id}")
+        confirm(f"Remove {schedule.user_id}'s {schedule.kind} schedule {name!r} ({schedule.expression})?", yes=yes)
+        await opened.schedules.remove(schedule.user_id, schedule.kind, name)
+    print(f"removed {schedule.kind} {name} of {schedule.user_id}")
     say("next: gda apply")
 
 
@@ -181,12 +182,13 @@ def preview_(expression: str, /, *, timezone: str, after: str | None = None, n: 
 async def _enable(user: str, kind: str, name: str, *, enabled: bool) -> None:
     async with store() as opened:
         schedule = await _find(opened, user, kind, name)
-        await opened.schedules.enable(schedule.user_id, kind, name, enabled=enabled)
-    print(f"{kind} {name} of {schedule.user_id} is {'active' if enabled else 'paused'}")
+        await opened.schedules.enable(schedule.user_id, schedule.kind, name, enabled=enabled)
+    print(f"{schedule.kind} {name} of {schedule.user_id} is {'active' if enabled else 'paused'}")
     say("next: gda apply")
 
 
 async def _find(opened: "Store", user: str, kind: str, name: str) -> "Schedule":
+    await adopt_earlier_names(opened)
     owner = await opened.users.get(user)
     for schedule in await opened.schedules.all(user_id=owner.id, kind=require_kind(kind)):
         if schedule.name == name:

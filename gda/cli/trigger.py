@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from gda.cli.kinds import require_kind
+from gda.cli.kinds import adopt_earlier_names, require_kind
 from gda.cli.output import Flag, Json, show_fields, show_json
 from gda.cli.run import FAILED, say, store
 from gda.cli.runs import create_run, prefect_client, until_final
@@ -63,10 +63,12 @@ async def trigger(
         dry_run: Say what it would mean, and create nothing.
         json: Print JSON.
     """
-    require_kind(kind)
+    kind = require_kind(kind)
     if at and extra:
         raise UsageError("--at names a slot and --extra asks for one beside the schedule: give one of them")
     async with store() as opened:
+        if not dry_run:
+            await adopt_earlier_names(opened)
         owner = await opened.users.get(user)
         meant = await _meaning(opened, owner, kind, at=at, extra=extra)
         if dry_run:
