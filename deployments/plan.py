@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from deployments.spec import OWN_TAG, USER_TAG, DeploymentSpec, ScheduleSpec
+from deployments.spec import COHORT_TAG, OWN_TAG, USER_TAG, DeploymentSpec, ScheduleSpec
 
 FORMAT = 1
 """Version of the JSON that ``Plan.to_json`` gives; raised when a field changes its meaning."""
@@ -77,6 +77,8 @@ class Plan:
     delete: tuple[Existing, ...]
     unchanged: tuple[Existing, ...]
     paused_by_hand: tuple[PausedByHand, ...] = ()
+    empty: tuple[Existing, ...] = ()
+    """Cohorts without members, left until night: the next user may want the same time."""
 
     @property
     def changes(self) -> int:
@@ -100,6 +102,7 @@ class Plan:
             ],
             "delete": [{"deployment": one.spec.title} for one in self.delete],
             "unchanged": len(self.unchanged),
+            "empty": [{"deployment": one.spec.title} for one in self.empty],
             "paused_by_hand": [{"deployment": one.title, "schedule": one.schedule} for one in self.paused_by_hand],
         }
 
@@ -109,9 +112,10 @@ class Plan:
 
     def summary(self) -> str:
         """How many of each, in one line."""
+        empty = f", {len(self.empty)} empty" if self.empty else ""
         return (
             f"{len(self.create)} to create, {len(self.update)} to update, {len(self.delete)} to delete, "
-            f"{len(self.unchanged)} unchanged"
+            f"{len(self.unchanged)} unchanged{empty}"
         )
 
     def _lines(self) -> Iterator[str]:
@@ -127,15 +131,16 @@ class Plan:
             yield f"! {held}"
 
 
-def plan(desired: Iterable[DeploymentSpec], existing: Iterable[Existing]) -> Plan:
+def plan(desired: Iterable[DeploymentSpec], existing: Iterable[Existing], *, keep_empty: bool = False) -> Plan:
     """Compare what shall be with what is.
 
-    Only deployments that carry GDA's own tag and a user's are ever deleted. What was paused by hand in Prefect stays
-    paused and is reported, not changed; the pauses that apply itself made are marked by a tag.
+    Only deployments that carry GDA's own tag and a user's or a cohort's are ever deleted. What was paused by hand in
+    Prefect stays paused and is reported, not changed; the pauses that apply itself made are marked by a tag.
 
     Args:
         desired: deployments with distinct flow and name.
         existing: what Prefect has, as ``read_existing`` gives it.
+        keep_empty: leave cohorts that nobody is in any more.
 
     Returns:
         The plan, each part in the order of ``desired`` or ``existing``.
@@ -161,8 +166,10 @@ def plan(desired: Iterable[DeploymentSpec], existing: Iterable[Existing]) -> Pla
             update.append(Update(old, wanted, changes))
         else:
             unchanged.append(old)
-    delete = tuple(one for one in there.values() if _is_own(one.spec))
-    return Plan(tuple(create), tuple(update), delete, tuple(unchanged), tuple(held))
+    gone = [one for one in there.values() if _is_own(one.spec)]
+    empty = tuple(one for one in gone if keep_empty and COHORT_TAG in one.spec.tags)
+    delete = tuple(one for one in gone if one not in empty)
+    return Plan(tuple(create), tuple(update), delete, tuple(unchanged), tuple(held), empty)
 
 
 def _predecessor(spec: DeploymentSpec, there: Mapping[str, Existing]) -> Existing | None:
@@ -172,7 +179,7 @@ def _predecessor(spec: DeploymentSpec, there: Mapping[str, Existing]) -> Existin
 
 
 def _is_own(spec: DeploymentSpec) -> bool:
-    return OWN_TAG in spec.tags and any(tag.startswith(USER_TAG) for tag in spec.tags)
+    return OWN_TAG in spec.tags and (COHORT_TAG in spec.tags or any(tag.startswith(USER_TAG) for tag in spec.tags))
 
 
 def _marked(spec: DeploymentSpec, paused_groups: set[str]) -> DeploymentSpec:

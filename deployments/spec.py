@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any
 
-from gda.errors import InvalidSchedule, UnknownKind, UsageError
+from gda.errors import InvalidSchedule, UnknownKind
 from gda.schedule import Expression, describe, parse
 from gda.settings import Settings
 from gda.store.records import Schedule
@@ -13,7 +13,7 @@ from gda.store.records import Schedule
 OWN_TAG = "gda"
 USER_TAG = "user:"
 KIND_TAG = "kind:"
-LAYOUTS = ("user",)
+COHORT_TAG = "cohort"
 DEFAULT_QUEUE = "default"
 GENERIC_FLOW = "run-job"
 """Name of the flow that performs any kind."""
@@ -94,10 +94,10 @@ class DeploymentSpec:
         return f"{self.flow_name}/{self.name}"
 
 
-def desired(
-    schedules: Iterable[Schedule], kinds: Mapping[str, KindSpec], settings: Settings, *, layout: str = "user"
+def user_deployments(
+    schedules: Iterable[Schedule], kinds: Mapping[str, KindSpec], settings: Settings
 ) -> list[DeploymentSpec]:
-    """The deployments that serve the schedules: in layout ``user`` one per user and kind, named after the user.
+    """Layout ``user``: one deployment per user and kind, named after the user.
 
     A schedule that cron cannot say (``once``, ``every 7 minutes``) or whose stored text no longer parses gets no
     Prefect schedule: the kind's drain, which looks every few minutes at all that is due, serves the former. A paused
@@ -107,18 +107,14 @@ def desired(
         schedules: all users' schedules, in any order.
         kinds: the flow of each kind.
         settings: pool name.
-        layout: how schedules become deployments.
 
     Raises:
-        UsageError: no such layout.
         UnknownKind: a schedule wants a kind that ``kinds`` lacks.
     """
-    if layout not in LAYOUTS:
-        raise UsageError(f"layout {layout!r}: there is {' or '.join(map(repr, LAYOUTS))}; choose one with --layout")
-    present = (replace(one, kind=_kind_spec(kinds, one.kind).kind or one.kind) for one in schedules if one.user_id)
+    present = (replace(one, kind=known_kind(kinds, one.kind).kind or one.kind) for one in schedules if one.user_id)
     mine = sorted(present, key=_owner_and_name)
     groups = ((owner, list(group)) for owner, group in groupby(mine, key=_owner))
-    return [_of_user(user, _kind_spec(kinds, kind), group, settings) for (user, kind), group in groups]
+    return [_of_user(user, known_kind(kinds, kind), group, settings) for (user, kind), group in groups]
 
 
 def schedule_specs(group: str, expression: Expression, timezone: str, *, active: bool) -> tuple[ScheduleSpec, ...]:
@@ -130,6 +126,14 @@ def schedule_specs(group: str, expression: Expression, timezone: str, *, active:
     )
 
 
+def readable(expression: str) -> Expression | None:
+    """A stored expression as a value; None where it no longer parses."""
+    try:
+        return parse(expression, max_runs_per_day=None)
+    except InvalidSchedule:
+        return None
+
+
 def _owner(schedule: Schedule) -> tuple[str, str]:
     return schedule.user_id or "", schedule.kind
 
@@ -138,7 +142,8 @@ def _owner_and_name(schedule: Schedule) -> tuple[str, str, str]:
     return *_owner(schedule), schedule.name
 
 
-def _kind_spec(kinds: Mapping[str, KindSpec], kind: str) -> KindSpec:
+def known_kind(kinds: Mapping[str, KindSpec], kind: str) -> KindSpec:
+    """The flow of a schedule's kind. Raises UnknownKind."""
     try:
         return kinds[kind]
     except KeyError:
@@ -149,7 +154,7 @@ def _kind_spec(kinds: Mapping[str, KindSpec], kind: str) -> KindSpec:
 
 
 def _of_user(user: str, kind: KindSpec, schedules: list[Schedule], settings: Settings) -> DeploymentSpec:
-    read = [(one, _read(one)) for one in schedules]
+    read = [(one, readable(one.expression)) for one in schedules]
     crons = (
         schedule_specs(one.name, expression, one.timezone, active=one.active) for one, expression in read if expression
     )
@@ -166,13 +171,6 @@ def _of_user(user: str, kind: KindSpec, schedules: list[Schedule], settings: Set
         parameter_schema=kind.parameter_schema,
         formerly=kind.earlier_titles(user),
     )
-
-
-def _read(schedule: Schedule) -> Expression | None:
-    try:
-        return parse(schedule.expression, max_runs_per_day=None)
-    except InvalidSchedule:
-        return None
 
 
 def _sentence(schedule: Schedule, expression: Expression | None, *, named: bool) -> str:

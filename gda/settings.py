@@ -102,6 +102,10 @@ class Settings(BaseSettings):
 
     prefect_pool: str = "gda"
     prefect_pool_limit: int = Field(4, ge=1, description="Flow runs at once in the pool.")
+    layout: Literal["user", "cohort"] = Field(
+        "user", description="How schedules become deployments: one per user and kind, or one for all of one time."
+    )
+    max_cohorts: int = Field(500, ge=1, description="Cohorts with a deployment of their own; the rest share a tick.")
     max_runs_per_day: int = Field(96, ge=1, description="Most runs a day that a user's schedule may ask for.")
 
     @model_validator(mode="after")

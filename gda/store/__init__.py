@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from gda.settings import Settings
+from gda.store.cohorts import Cohort, Cohorts
 from gda.store.database import Clock, Database, DatabaseClock, open_database
 from gda.store.dead_letters import DeadLetters, Group, Letter, Which
 from gda.store.effects import Confirmation, Effects, Errand, Intent
@@ -30,6 +31,8 @@ __all__ = [
     "Attempt",
     "ByHand",
     "Clock",
+    "Cohort",
+    "Cohorts",
     "Confirmation",
     "Credential",
     "Credentials",
@@ -85,6 +88,7 @@ class Store:
     users: Users
     credentials: Credentials
     schedules: Schedules
+    cohorts: Cohorts
     ledger: Ledger
     queue: Queue
     effects: Effects
@@ -107,6 +111,7 @@ def make_store(database: Database, settings: Settings) -> Store:
         users=Users(database),
         credentials=Credentials(database),
         schedules=Schedules(database, Defaults.of(settings)),
+        cohorts=Cohorts(database),
         ledger=Ledger(database, settings, writes=writes, reads=reads),
         queue=Queue(database),
         effects=Effects(writes=writes, reads=reads),

@@ -22,7 +22,7 @@ from bench.processes import descendants
 from deployments.apply import apply, read_existing
 from deployments.kinds import load_kinds
 from deployments.plan import plan
-from deployments.spec import desired
+from deployments.spec import user_deployments
 from deployments.system import apply_system, find_file
 from gda.sandbox.faults import Fault
 from gda.settings import Settings
@@ -91,7 +91,7 @@ async def a_town(
         store = await stack.enter_async_context(a_store(url))
         await settle_in(store, configured, google, users, mail)
         await apply_system(client, configured, find_file())
-        wanted = desired(await store.schedules.all(), load_kinds(), configured)
+        wanted = user_deployments(await store.schedules.all(), load_kinds(), configured)
         await apply(plan(wanted, await read_existing(client)), client)
         yield Town(server, client, google, store, configured)
 

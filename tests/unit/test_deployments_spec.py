@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from deployments.spec import KindSpec, desired
-from gda.errors import UnknownKind, UsageError
+from deployments.spec import KindSpec, user_deployments
+from gda.errors import UnknownKind
 from gda.settings import Settings
 from gda.store.records import Schedule
 
@@ -33,7 +33,7 @@ def schedule(user: str | None = "ada", expression: str = "weekdays 07:30", **cha
 
 
 def test_a_schedule_becomes_a_deployment_named_after_its_user() -> None:
-    [spec] = desired([schedule()], KINDS, Settings(prefect_pool="mine"))
+    [spec] = user_deployments([schedule()], KINDS, Settings(prefect_pool="mine"))
     assert spec.title == "digest/ada"
     assert spec.entrypoint == "flows.digest.deliver_digests"
     assert spec.parameters == {"user": "ada"}
@@ -48,59 +48,59 @@ def test_a_schedule_becomes_a_deployment_named_after_its_user() -> None:
 
 def test_schedules_of_one_user_and_kind_share_a_deployment_and_are_told_apart_by_slug() -> None:
     evening = schedule(expression="daily 18:00", name="evening")
-    [spec] = desired([evening, schedule()], KINDS, Settings())
+    [spec] = user_deployments([evening, schedule()], KINDS, Settings())
     assert [(one.slug, one.cron) for one in spec.schedules] == [("default", "30 7 * * 1-5"), ("evening", "0 18 * * *")]
     assert spec.description.startswith("default: every weekday at 07:30 Europe/Berlin; evening: every day at 18:00")
 
 
 def test_each_user_and_each_kind_has_a_deployment_of_its_own_in_a_stable_order() -> None:
     wanted = [schedule("bob"), schedule(kind="novel-events"), schedule()]
-    titles = [spec.title for spec in desired(wanted, KINDS, Settings())]
+    titles = [spec.title for spec in user_deployments(wanted, KINDS, Settings())]
     assert titles == ["digest/ada", "novel-events/ada", "digest/bob"]
-    assert desired(wanted, KINDS, Settings()) == desired(reversed(wanted), KINDS, Settings())
+    assert user_deployments(wanted, KINDS, Settings()) == user_deployments(reversed(wanted), KINDS, Settings())
 
 
 def test_days_1_and_31_become_two_prefect_schedules_of_one_group() -> None:
-    [spec] = desired([schedule(expression="0 9 1,31 * *")], KINDS, Settings())
+    [spec] = user_deployments([schedule(expression="0 9 1,31 * *")], KINDS, Settings())
     assert [one.slug for one in spec.schedules] == ["default", "default#2"]
     assert {one.group for one in spec.schedules} == {"default"}
     assert sorted(one.cron for one in spec.schedules) == ["0 9 1 * *", "0 9 31 * *"]
 
 
 def test_elapsed_time_is_counted_in_utc_wherever_the_user_lives() -> None:
-    [spec] = desired([schedule(expression="every 15 minutes")], KINDS, Settings())
+    [spec] = user_deployments([schedule(expression="every 15 minutes")], KINDS, Settings())
     assert [(one.cron, one.timezone) for one in spec.schedules] == [("*/15 * * * *", "UTC")]
 
 
 @pytest.mark.parametrize("expression", ["once 2026-12-24T18:00", "every 7 minutes"])
 def test_what_cron_cannot_say_has_a_deployment_without_prefect_schedule_and_says_who_serves_it(expression: str) -> None:
-    [spec] = desired([schedule(expression=expression)], KINDS, Settings())
+    [spec] = user_deployments([schedule(expression=expression)], KINDS, Settings())
     assert spec.schedules == ()
     assert spec.description.endswith("(no cron can say this: the drain serves it)")
 
 
 @pytest.mark.parametrize("paused", [{"enabled": False}, {"user_status": "paused"}])
 def test_a_paused_schedule_or_user_keeps_the_deployment_with_the_prefect_schedule_off(paused: dict[str, Any]) -> None:
-    [spec] = desired([schedule(**paused)], KINDS, Settings())
+    [spec] = user_deployments([schedule(**paused)], KINDS, Settings())
     assert [one.active for one in spec.schedules] == [False]
     assert not spec.paused
 
 
 def test_a_stored_expression_that_no_longer_parses_does_not_stop_the_others() -> None:
     broken = schedule("bob", expression="every blue moon")
-    ada, bob = desired([schedule(), broken], KINDS, Settings())
+    ada, bob = user_deployments([schedule(), broken], KINDS, Settings())
     assert len(ada.schedules) == 1
     assert bob.schedules == ()
     assert "'every blue moon' is no valid schedule any more" in bob.description
 
 
 def test_the_operators_own_schedules_are_not_users_deployments() -> None:
-    assert desired([schedule(None)], KINDS, Settings()) == []
+    assert user_deployments([schedule(None)], KINDS, Settings()) == []
 
 
 def test_a_kind_without_a_flow_of_its_own_has_deployments_of_the_generic_flow_which_say_the_kind() -> None:
     report = KindSpec("run-job", "flows.run_job.run_job", kind="sales-report", generic=True)
-    [spec] = desired([schedule(kind="sales-report")], {"sales-report": report}, Settings())
+    [spec] = user_deployments([schedule(kind="sales-report")], {"sales-report": report}, Settings())
     assert (spec.title, spec.entrypoint) == ("run-job/sales-report:ada", "flows.run_job.run_job")
     assert spec.parameters == {"kind": "sales-report", "user": "ada"}
     assert spec.tags == ("gda", "kind:sales-report", "user:ada")
@@ -109,7 +109,7 @@ def test_a_kind_without_a_flow_of_its_own_has_deployments_of_the_generic_flow_wh
 def test_schedules_under_a_kinds_earlier_name_get_the_deployment_of_the_present_one() -> None:
     report = KindSpec("run-job", "flows.run_job.run_job", kind="sales-report", generic=True, earlier=("sales",))
     wanted = [schedule(kind="sales"), schedule(kind="sales-report", name="evening", expression="daily 18:00")]
-    [spec] = desired(wanted, dict.fromkeys(("sales", "sales-report"), report), Settings())
+    [spec] = user_deployments(wanted, dict.fromkeys(("sales", "sales-report"), report), Settings())
     assert (spec.title, spec.tags[1]) == ("run-job/sales-report:ada", "kind:sales-report")
     assert [one.slug for one in spec.schedules] == ["default", "evening"]
     assert "run-job/sales:ada" in spec.formerly
@@ -117,9 +117,4 @@ def test_schedules_under_a_kinds_earlier_name_get_the_deployment_of_the_present_
 
 def test_a_kind_that_no_flow_serves_is_named_rather_than_dropped() -> None:
     with pytest.raises(UnknownKind, match=r"'horoscope', which no flow serves \(there is digest, novel-events\)"):
-        desired([schedule(kind="horoscope")], KINDS, Settings())
-
-
-def test_a_layout_that_does_not_exist_is_refused() -> None:
-    with pytest.raises(UsageError, match=r"layout 'cohorts': there is 'user'"):
-        desired([], KINDS, Settings(), layout="cohorts")
+        user_deployments([schedule(kind="horoscope")], KINDS, Settings())
