@@ -99,8 +99,8 @@ async def next_(user: str, /, *, n: Count = 5, json: Json = False) -> None:
         owner = await opened.users.get(user)
         schedules = await opened.schedules.all(user_id=owner.id)
         now = await opened.ledger.now()
-    for idle in (each for each in schedules if not each.active):
-        say(f"{idle.kind} {idle.name} is paused")
+    for idle in (each for each in schedules if not each.active or each.paused_in_prefect_at):
+        say(f"{idle.kind} {idle.name} is paused{' in Prefect; resume it there' if idle.active else ''}")
     rows: list[Row] = [
         {"kind": each.kind, "name": each.name, **asdict(slot)}
         for each in schedules
@@ -220,6 +220,8 @@ def _show_slots(rows: "Sequence[PreviewRow]") -> None:
 def _row(schedule: "Schedule") -> Row:
     paused_with = " (user paused)" if schedule.enabled and not schedule.active else ""
     status = "active" if schedule.active else f"paused{paused_with}"
+    if schedule.active and schedule.paused_in_prefect_at:
+        status = "paused in Prefect"
     return {
         "user": schedule.user_id or "operator",
         "kind": schedule.kind,

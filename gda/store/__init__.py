@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from gda.settings import Settings
 from gda.store.cohorts import Cohort, Cohorts
+from gda.store.commands import CancelledRun, Commands, Watched
 from gda.store.database import Clock, Database, DatabaseClock, open_database
 from gda.store.dead_letters import DeadLetters, Group, Letter, Which
 from gda.store.effects import Confirmation, Effects, Errand, Intent
@@ -30,9 +31,11 @@ from gda.store.users import Credentials, Users
 __all__ = [
     "Attempt",
     "ByHand",
+    "CancelledRun",
     "Clock",
     "Cohort",
     "Cohorts",
+    "Commands",
     "Confirmation",
     "Credential",
     "Credentials",
@@ -67,6 +70,7 @@ __all__ = [
     "User",
     "Users",
     "Waker",
+    "Watched",
     "Which",
     "Wish",
     "Worker",
@@ -95,6 +99,7 @@ class Store:
     history: History
     leases: Leases
     sweeping: Sweeping
+    commands: Commands
     retention: Retention
     stats: Stats
     dead_letters: DeadLetters
@@ -118,6 +123,7 @@ def make_store(database: Database, settings: Settings) -> Store:
         history=History(database),
         leases=Leases(database),
         sweeping=Sweeping(database, Defaults.of(settings)),
+        commands=Commands(database, Defaults.of(settings)),
         retention=Retention(database),
         stats=Stats(database),
         dead_letters=DeadLetters(database),

@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -83,6 +83,7 @@ async def promise_due(
     defaults: Defaults,
     limit: int = 500,
     only: ColumnElement[bool] | None = None,
+    refused_as: str = "",
 ) -> Promised:
     """Promise what is due in ``scope`` by ``now + early``, for at most ``limit`` schedules.
 
@@ -95,17 +96,20 @@ async def promise_due(
         defaults: for columns that the schedule leaves open.
         limit: schedules evaluated in this transaction; call again while ``evaluated`` equals it.
         only: a further condition on schedules.
+        refused_as: take the schedules that are paused in Prefect instead, and skip their slots for this reason.
 
     Returns:
         What was inserted; ``problems`` names schedules whose stored row no longer parses (they are marked and skipped).
     """
-    rows = await _due_schedules(connection, due_schedules(scope, now + early), limit, only)
+    # Prefect wakes no deployment that is paused: its own wake-up proves that it runs again.
+    paused = None if scope.user_id and waker.woken_by == "schedule" else bool(refused_as)
+    rows = await _due_schedules(connection, due_schedules(scope, now + early, paused=paused), limit, only)
     inserts: list[dict[str, Any]] = []
     moves: list[dict[str, Any]] = []
     problems: list[str] = []
     for row in rows:
         try:
-            decision = _decide(row, now, early)
+            decision = _refused(_decide(row, now, early), refused_as)
         except InvalidSchedule as error:
             problems.append(row.id)
             await _mark(connection, row.id, str(error))
@@ -148,6 +152,16 @@ def _decide(row: Any, now: datetime, early: timedelta) -> DueDecision:
         early=early,
         spread_key=row.id,
     )
+
+
+def _refused(decision: DueDecision, reason: str) -> DueDecision:
+    if not reason:
+        return decision
+    promises = (
+        replace(promise, status="skipped", reason=reason, not_before=None) if promise.status == "scheduled" else promise
+        for promise in decision.promises
+    )
+    return replace(decision, promises=tuple(promises))
 
 
 def _rows_of(row: Any, decision: DueDecision, now: datetime, waker: Waker, defaults: Defaults) -> list[dict[str, Any]]:

@@ -39,6 +39,8 @@ class Schedule:
     spread: timedelta = timedelta(0)
     settings: Mapping[str, Any] = field(default_factory=dict)
     problem: str = ""
+    paused_in_prefect_at: datetime | None = None
+    """When the sweep last saw that a person has paused it in Prefect; None where that is not so."""
 
     @property
     def active(self) -> bool:

@@ -254,4 +254,5 @@ def _schedule(row: Any) -> Schedule:
         spread=timedelta(seconds=row.spread_seconds),
         settings=row.settings,
         problem=row.problem,
+        paused_in_prefect_at=row.paused_in_prefect_at,
     )

@@ -51,14 +51,21 @@ def schedule_condition(scope: Scope) -> ColumnElement[bool]:
     return and_(*conditions)
 
 
-def due_schedules(scope: Scope, until: datetime) -> Select[Any]:
-    """The schedules of ``scope`` that run and have a slot without a row, due by ``until``."""
-    return schedules_with_owner().where(
+def due_schedules(scope: Scope, until: datetime, *, paused: bool | None = False) -> Select[Any]:
+    """The schedules of ``scope`` that run and have a slot without a row, due by ``until``.
+
+    ``paused`` chooses by what people did in Prefect: those that run (False), those that are paused (True), all (None).
+    """
+    query = schedules_with_owner().where(
         schedule_condition(scope),
         ENABLED,
         or_(users.c.status.is_(None), users.c.status != "paused"),
         schedules.c.next_due_at <= until,
     )
+    if paused is None:
+        return query
+    mark = schedules.c.paused_in_prefect_at
+    return query.where(mark.is_not(None) if paused else mark.is_(None))
 
 
 def occurrence_condition(scope: Scope) -> ColumnElement[bool]:

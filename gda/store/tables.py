@@ -137,10 +137,13 @@ schedules = Table(
     Column("spread_seconds", Integer, nullable=False, server_default="0"),
     Column("settings", Json, nullable=False, server_default="{}"),
     Column("problem", Text, nullable=False, server_default=""),
+    Column("paused_in_prefect_at", UtcInstant),
     UniqueConstraint("user_id", "kind", "name"),
     CheckConstraint(_one_of("catch_up", ["none", "latest", "all"]), name="catch_up"),
     # Which schedules of a kind are due? (promise; the sweep)
     _where("ix_gda_schedules_due", "kind", "next_due_at", condition="enabled"),
+    # Which has a person paused in Prefect? (the sweep)
+    _where("ix_gda_schedules_paused_in_prefect", "kind", condition="paused_in_prefect_at IS NOT NULL"),
 )
 
 schedule_revisions = Table(
