@@ -1,6 +1,7 @@
 """Thousands of enqueued jobs that do nothing, through a real Prefect server and one process worker."""
 
 import asyncio
+import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -129,7 +130,8 @@ async def _rounds(server: PrefectServer, folder: Path, settings: Settings, jobs:
         registry.register(kind)
     settings.home.mkdir(parents=True)
     database = open_database(settings.database)
-    environment = {"GDA_HOME": str(settings.home), "PYTHONPATH": str(folder / "installed")}
+    path = os.pathsep.join(filter(None, (str(folder / "installed"), os.environ.get("PYTHONPATH"))))
+    environment = {"GDA_HOME": str(settings.home), "PYTHONPATH": path}
     try:
         await upgrade(database)
         async with server.client() as client:

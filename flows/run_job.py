@@ -30,8 +30,11 @@ async def run_job(
     queue: QueueName | None = None,
     payload: dict[str, Any] | None = None,
     user: str | None = None,
+    expression: str | None = None,
+    timezone: str | None = None,
     at: str | None = None,
     extra: bool = False,
+    operator: bool = False,
 ) -> State[None]:
     """Perform what waits; or, given a payload, enqueue one job with it and perform that one alone.
 
@@ -40,14 +43,17 @@ async def run_job(
         queue: only what lies in this queue; every queue's when not given. With a payload: where the job is put.
         payload: what the one job carries, as the kind's model says; {} where it takes none. Leave empty for what waits.
         user: whose, by id: the user's schedules, or the one job; everybody's when not given.
-        at: perform this slot, a local time such as 2026-03-08T07:30 (needs `user`).
-        extra: perform one now, beside the schedule (needs `user`).
+        expression: with `timezone`: only schedules with this expression.
+        timezone: IANA name.
+        at: perform this slot, a local time such as 2026-03-08T07:30 (needs `user` or `operator`).
+        extra: perform one now, beside the schedule (needs `user` or `operator`).
+        operator: only the schedules that belong to no user.
     """
     if payload is not None:
         return await perform_now(kind, payload, queue=queue, user=user)
     try:
         known = load_registry().get(kind).kind
-        return await _perform(Request(known, queue=queue, user=user, at=at, extra=extra))
+        return await _perform(Request(known, user, expression, timezone, at, extra, queue, operator=operator))
     except UsageError as error:
         return refused(error)
 

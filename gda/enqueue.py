@@ -111,7 +111,7 @@ def _item(job: NewJob, job_type: "JobType", settings: Settings) -> Item:
     timeout = job.timeout or job_type.timeout_under(settings)
     return Item(
         kind=job_type.kind,
-        payload=_payload(job, job_type),
+        payload=checked_payload(job.payload, job_type),
         user_id=job.user_id,
         queue=_queue(job.queue or job_type.queue),
         priority=job.priority,
@@ -149,13 +149,14 @@ def _queue(name: str) -> str:
     return name
 
 
-def _payload(job: NewJob, job_type: "JobType") -> dict[str, Any] | None:
+def checked_payload(payload: Mapping[str, Any], job_type: "JobType") -> dict[str, Any] | None:
+    """A payload as JSON values, checked against the kind's model; None where the kind has none. Raises UsageError."""
     if job_type.payload is None:
-        if job.payload:
+        if payload:
             raise UsageError(f"kind {job_type.kind} takes no payload: leave it out")
         return None
     try:
-        return job_type.payload.model_validate(dict(job.payload)).model_dump(mode="json")
+        return job_type.payload.model_validate(dict(payload)).model_dump(mode="json")
     except ValidationError as error:
         problems = "; ".join(
             f"{'.'.join(map(str, one['loc'])) or 'payload'}: {one['type']}" for one in error.errors(include_input=False)

@@ -134,7 +134,7 @@ async def explain(desk: Desk, call: WakeUp, targets: Sequence[Target]) -> tuple[
     """Say why a wake-up for one user or for named occurrences found nothing to do: what became of them."""
     if named := [target.occurrence.id for target in targets] or call.scope.occurrence_ids:
         return tuple([standing_of(await desk.store.ledger.get(one)) for one in named])
-    if call.scope.user_id is None:
+    if not call.scope.of_one:
         return ()
     latest = await desk.store.history.list(user_id=call.scope.user_id, kind=call.scope.kind, limit=1)
     return ("nothing due", *(standing_of(occurrence) for occurrence in latest))
@@ -264,7 +264,7 @@ async def perform(desk: Desk, job: Job) -> tuple[Outcome, Failure | None]:
 
 
 async def _label(desk: Desk, call: WakeUp, promised: Promised, targets: Sequence[Target]) -> str | None:
-    if call.scope.user_id is None:
+    if not call.scope.of_one:
         return None
     if targets:
         return targets[0].occurrence.label

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from prefect.client.schemas.objects import FlowRun
 
 POLL_SECONDS = 1.0
+DRAIN = "drain"
 
 
 @asynccontextmanager
@@ -30,7 +31,11 @@ async def prefect_client() -> AsyncIterator["PrefectClient"]:
 async def create_run(
     client: "PrefectClient", kind: str, user_id: str, *, at: str | None = None, extra: bool = False
 ) -> "FlowRun":
-    """Make a flow run of the user's deployment. Raises UsageError when the user has none."""
+    """Make a flow run for one user: of the user's deployment, or in layout cohort of the kind's drain.
+
+    Raises:
+        UsageError: Prefect has neither.
+    """
     from prefect.exceptions import ObjectNotFound
 
     from deployments.kinds import kind_spec
@@ -38,14 +43,17 @@ async def create_run(
     from gda.registry import load_registry
 
     spec = await asyncio.to_thread(kind_spec, load_registry().get(kind))
-    try:
-        deployment = await client.read_deployment_by_name(f"{spec.flow_name}/{spec.deployment_name(user_id)}")
-    except ObjectNotFound:
-        raise UsageError(
-            f"{user_id} has no {kind} deployment in Prefect yet: run `gda apply`, "
-            f'after `gda schedule set {user_id} {kind} "daily 07:30"` where there is no schedule'
-        ) from None
-    return await run_by_hand(client, deployment.id, user_id, at=at, extra=extra)
+    parameters = spec.parameters(user_id)
+    for name in (spec.deployment_name(user_id), DRAIN):
+        try:
+            deployment = await client.read_deployment_by_name(f"{spec.flow_name}/{name}")
+        except ObjectNotFound:
+            continue
+        return await run_by_hand(client, deployment.id, parameters, at=at, extra=extra)
+    raise UsageError(
+        f"Prefect has neither a {kind} deployment of {user_id} nor {spec.flow_name}/{DRAIN}: "
+        "run `gda apply --system` and `gda apply`"
+    )
 
 
 async def until_final(client: "PrefectClient", run_id: UUID) -> "FlowRun":

@@ -2,8 +2,10 @@
 
 import os
 import socket
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID, uuid4
 
 from prefect.client.orchestration import PrefectClient, get_client
@@ -35,12 +37,14 @@ class Request:
     extra: bool = False
     queue: str | None = None
     occurrences: tuple[str, ...] = ()
+    operator: bool = False
 
 
 def wake_up(request: Request) -> WakeUp:
     """Read the running flow's context: a deployment's own schedule wakes for what is due, a person for a certain slot.
 
-    A run that no schedule made counts as made by hand; a run without a user (a drain) asks for nothing in particular.
+    A run that no schedule made counts as made by hand; one that is neither a user's nor the operator's (a drain) asks
+    for nothing in particular.
     """
     context = FlowRunContext.get()
     run = context.flow_run if context else None
@@ -48,7 +52,7 @@ def wake_up(request: Request) -> WakeUp:
     scheduled = bool(run and run.auto_scheduled)
     owner = f"{socket.gethostname()[:40]}:{os.getpid()}:{run_id or uuid4()}"
     by_hand = None
-    if request.user is not None and (not scheduled or request.at or request.extra):
+    if (request.user is not None or request.operator) and (not scheduled or request.at or request.extra):
         by_hand = ByHand(at=request.at, extra=(run_id or str(uuid4())) if request.extra else None)
     return WakeUp(
         scope=Scope(
@@ -58,6 +62,7 @@ def wake_up(request: Request) -> WakeUp:
             timezone=request.timezone,
             queue=request.queue,
             occurrence_ids=request.occurrences,
+            operator=request.operator,
         ),
         worker=Worker(owner, run_id),
         waker=Waker("hand" if by_hand else "schedule" if scheduled else "drain", run_id),
@@ -66,12 +71,17 @@ def wake_up(request: Request) -> WakeUp:
 
 
 async def run_by_hand(
-    client: PrefectClient, deployment_id: UUID, user: str, *, at: str | None = None, extra: bool = False
+    client: PrefectClient,
+    deployment_id: UUID,
+    who: Mapping[str, Any],
+    *,
+    at: str | None = None,
+    extra: bool = False,
 ) -> FlowRun:
-    """Ask for a run of a user's deployment, as Prefect's quick-run does."""
-    parameters: dict[str, object] = {"user": user, "extra": extra} | ({"at": at} if at else {})
+    """Ask for a run for one user, as Prefect's quick-run does; ``who`` are the parameters that name the user."""
+    parameters = {**who, "extra": extra} | ({"at": at} if at else {})
     return await client.create_flow_run_from_deployment(
-        deployment_id, parameters=parameters, name=f"{user} by hand", tags=["gda", "by-hand"]
+        deployment_id, parameters=parameters, name=f"{who['user']} by hand", tags=["gda", "by-hand"]
     )
 
 
@@ -81,7 +91,8 @@ def first_name() -> str:
         return str(flow_run.name)
     given = flow_run.parameters
     single = given.get("kind") if given.get("payload") is not None else None
-    return str(given.get("user") or given.get("expression") or single or "drain")
+    owner = given.get("user") or ("operator" if given.get("operator") else None)
+    return str(owner or given.get("expression") or single or "drain")
 
 
 async def name_run(name: str) -> None:

@@ -35,7 +35,7 @@ async def ask_for_shards(store: Store, call: WakeUp, settings: Settings) -> int:
     """
     context = FlowRunContext.get()
     run = context.flow_run if context else None
-    if run is None or run.deployment_id is None or SHARD in run.tags or call.by_hand or call.scope.user_id:
+    if run is None or run.deployment_id is None or SHARD in run.tags or call.by_hand or call.scope.of_one:
         return 0
     wanted = shards_wanted(await store.ledger.backlog(call.scope), settings)
     for number in range(1, wanted + 1):

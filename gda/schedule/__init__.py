@@ -9,9 +9,10 @@ from gda.schedule.expression import (
     Expression,
     Once,
     parse,
+    parse_stored,
 )
 from gda.schedule.fluent import every
-from gda.schedule.schedule import Schedule, is_due, next_after
+from gda.schedule.schedule import Appointment, Schedule, is_due, next_after
 from gda.schedule.slots import (
     DueSlot,
     first_after,
@@ -29,6 +30,7 @@ from gda.schedule.zone import Resolved, is_utc, resolve, tzdata_version, zone, z
 __all__ = [
     "MAX_LOCAL_RUNS_PER_DAY",
     "MAX_RUNS_PER_DAY",
+    "Appointment",
     "CatchUp",
     "Cron",
     "DueDecision",
@@ -52,6 +54,7 @@ __all__ = [
     "next_slots",
     "parse",
     "parse_slot",
+    "parse_stored",
     "preview",
     "resolve",
     "slot_at",

@@ -149,6 +149,14 @@ def parse(
     return expression
 
 
+def parse_stored(text: str) -> Expression:
+    """Read an expression that was checked when it was written: seconds are read, and no ceiling counts any more.
+
+    Raises InvalidSchedule where the text no longer parses.
+    """
+    return parse(text, seconds=True, max_runs_per_day=None)
+
+
 def _read(text: str, *, seconds: bool) -> Expression:
     if len(text) > _LONGEST_TEXT:
         raise Refusal(f"{len(text)} characters where {_LONGEST_TEXT} are enough; write one line such as 'daily 07:30'")

@@ -1,9 +1,9 @@
 """Schedules in Python: an expression with its timezone, and the two questions a loop asks of one."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Self
+from typing import Any, Protocol, Self
 
 from gda.errors import InvalidSchedule
 from gda.schedule.cron import Cron
@@ -92,6 +92,18 @@ class Schedule:
             raise InvalidSchedule(f"schedule 'every {period}' refused: a period is whole seconds; leave the rest out")
         return cls.parse(f"every {period // _SECOND} seconds", seconds=True)
 
+    def do(
+        self, job: "str | HasKind", *, name: str = "default", payload: Mapping[str, Any] | None = None
+    ) -> "Appointment":
+        """Say what is done at these times, for nobody in particular; ``gda.operator.save`` stores it.
+
+        Args:
+            job: a job type, or its kind.
+            name: tells several schedules of one kind apart.
+            payload: what each job carries, as the kind's model says.
+        """
+        return Appointment(name, job if isinstance(job, str) else job.kind, self, dict(payload or {}))
+
     def in_timezone(self, tz: str) -> Self:
         """The same expression by another wall clock."""
         return type(self)(self.expression, tz)
@@ -99,6 +111,25 @@ class Schedule:
     def __str__(self) -> str:
         """What it means, in English; ``str(schedule.expression)`` is the text that parses back."""
         return describe(self.expression, self.timezone)
+
+
+class HasKind(Protocol):
+    """Whatever names a kind, such as a job type."""
+
+    @property
+    def kind(self) -> str:
+        """The kind's stable name."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Appointment:
+    """What an operator wants done when: a kind's job at a schedule's times."""
+
+    name: str
+    kind: str
+    schedule: Schedule
+    payload: Mapping[str, Any] = field(default_factory=dict)
 
 
 def next_after(schedule: Schedule, after: datetime) -> datetime | None:

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gda.errors import InvalidSchedule, UsageError
 from gda.lifecycle import Occurrence
-from gda.schedule import DueSlot, latest_slot, parse, parse_slot, slot_at, slot_name
+from gda.schedule import DueSlot, latest_slot, parse_slot, parse_stored, slot_at, slot_name
 from gda.store.claims import OCCURRENCE_COLUMNS, occurrence_from
 from gda.store.promises import (
     AGE_LIMIT,
@@ -83,7 +83,7 @@ def _row(schedule: Any, request: ByHand, now: datetime, waker: Waker, defaults: 
     due = (
         _named_slot(schedule, request.at, now)
         if request.at
-        else latest_slot(parse(schedule.expression, max_runs_per_day=None), schedule.effective_timezone, now)
+        else latest_slot(parse_stored(schedule.expression), schedule.effective_timezone, now)
     )
     if due is None:
         return None
@@ -117,7 +117,7 @@ def _new_row(
 
 
 def _named_slot(schedule: Any, at: str, now: datetime) -> DueSlot:
-    expression = parse(schedule.expression, max_runs_per_day=None)
+    expression = parse_stored(schedule.expression)
     match = slot_at(expression, schedule.effective_timezone, slot_name(parse_slot(at)))
     if match is None:
         raise InvalidSchedule(

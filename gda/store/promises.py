@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gda.errors import InvalidSchedule
 from gda.lifecycle import CLAIMABLE, Status
-from gda.schedule import CatchUp, DueDecision, Policies, decide_due, parse
+from gda.schedule import CatchUp, DueDecision, Policies, decide_due, parse_stored
 from gda.settings import Settings
 from gda.store.conditions import status_is
 from gda.store.scopes import Scope, due_schedules, occurrence_condition
@@ -143,7 +143,7 @@ def _decide(row: Any, now: datetime, early: timedelta) -> DueDecision:
         spread=timedelta(seconds=row.spread_seconds),
     )
     return decide_due(
-        parse(row.expression, max_runs_per_day=None),
+        parse_stored(row.expression),
         row.effective_timezone,
         policies=policies,
         active_from=row.active_from,
@@ -220,6 +220,7 @@ def occurrence_row(
         "note": note,
         "extra": extra,
         "due_at": due_at,
+        "payload": schedule.settings.get("payload"),
         "status": status,
         "ready_at": ready_at,
         "expires_at": expires_at,

@@ -10,7 +10,7 @@ from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gda.errors import AlreadyExists, UsageError
-from gda.schedule import Expression, first_after, parse
+from gda.schedule import Expression, first_after, parse, parse_stored
 from gda.store.database import Database
 from gda.store.promises import Defaults, Waker, promise_due
 from gda.store.records import Schedule, User
@@ -23,7 +23,11 @@ NAMESPACE = uuid.UUID("0b0c3f52-8f0e-5b69-8d0b-0f4a2f3c9f10")
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What is asked for: ``expression`` in the schedule language, ``timezone`` None for the user's own."""
+    """What is asked for: ``expression`` in the schedule language, ``timezone`` None for the user's own.
+
+    Without ``user_id`` it is the operator's, whose expressions may hold seconds and have no ceiling of runs a day.
+    ``settings`` are the kind's own; its occurrences carry what stands there under ``payload``.
+    """
 
     user_id: str | None
     kind: str
@@ -66,7 +70,12 @@ class Schedules:
             owner = await find_user(connection, wish.user_id) if wish.user_id else None
             wish = replace(wish, user_id=owner.id if owner else None)
             timezone = wish.timezone or (owner.timezone if owner else "UTC")
-            expression = parse(wish.expression, timezone=timezone, max_runs_per_day=self._defaults.max_runs_per_day)
+            expression = parse(
+                wish.expression,
+                seconds=owner is None,
+                timezone=timezone,
+                max_runs_per_day=self._defaults.max_runs_per_day,
+            )
             if not force:
                 await _refuse_twin(connection, wish, str(expression))
             now = await self._database.clock.now(connection)
@@ -131,7 +140,7 @@ class Schedules:
             values: dict[str, Any] = {"enabled": enabled}
             if enabled and not found.enabled:
                 now = await self._database.clock.now(connection)
-                first = first_after(parse(found.expression, max_runs_per_day=None), found.timezone, now)
+                first = first_after(parse_stored(found.expression), found.timezone, now)
                 values |= {"active_from": now, "next_due_at": first.due_at if first else None}
             await connection.execute(update(schedules).where(schedules.c.id == found.id).values(**values))
             return await _require(connection, user_id, kind, name)
@@ -144,7 +153,7 @@ class Schedules:
         return found
 
     async def _settle_debts(self, connection: AsyncConnection, old: Schedule, now: datetime) -> None:
-        scope = Scope(old.kind, user_id=old.user_id)
+        scope = Scope.owned(old.kind, old.user_id)
         waker = Waker("edit")
         await promise_due(connection, scope, now=now, early=timedelta(0), waker=waker, defaults=self._defaults)
 
@@ -195,7 +204,7 @@ async def _revise(
 
 async def _move(connection: AsyncConnection, old: Schedule, timezone: str, now: datetime) -> None:
     # One that cannot be read keeps its mark and is never due; it must not keep its owner from moving.
-    first = None if old.problem else first_after(parse(old.expression, max_runs_per_day=None), timezone, now)
+    first = None if old.problem else first_after(parse_stored(old.expression), timezone, now)
     values = {"expression": old.expression, "active_from": now, "next_due_at": first.due_at if first else None}
     await _edit(connection, old, values, timezone)
 
@@ -218,7 +227,7 @@ async def _require(connection: AsyncConnection, user_id: str | None, kind: str, 
 
 async def _refuse_twin(connection: AsyncConnection, wish: Wish, expression: str) -> None:
     query = select(schedules.c.name).where(
-        schedules.c.user_id == wish.user_id,
+        schedules.c.user_id.is_not_distinct_from(wish.user_id),
         schedules.c.kind == wish.kind,
         schedules.c.expression == expression,
         schedules.c.name != wish.name,
@@ -226,8 +235,8 @@ async def _refuse_twin(connection: AsyncConnection, wish: Wish, expression: str)
     twin = (await connection.execute(query)).scalars().first()
     if twin is not None:
         raise AlreadyExists(
-            f"{wish.user_id} has {wish.kind} at {expression!r} already, named {twin!r}: a second one would deliver "
-            f"twice; change that one, or say --force"
+            f"{wish.user_id or 'the operator'} has {wish.kind} at {expression!r} already, named {twin!r}: a second one "
+            f"would deliver twice; change that one, or say --force"
         )
 
 

@@ -12,7 +12,7 @@ from gda.store.tables import occurrences, schedules, users
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """One kind, narrowed to a user, a cohort (expression and timezone), a queue or named occurrences."""
+    """One kind, narrowed to a user, the operator, a cohort (expression and timezone), a queue or named occurrences."""
 
     kind: str
     user_id: str | None = None
@@ -20,8 +20,22 @@ class Scope:
     timezone: str | None = None
     queue: str | None = None
     occurrence_ids: tuple[str, ...] = ()
+    operator: bool = False
+    """Only schedules without a user, and what they promised."""
+
+    @property
+    def of_one(self) -> bool:
+        """Whether it is for the schedules of one owner: a user or the operator."""
+        return self.user_id is not None or self.operator
+
+    @classmethod
+    def owned(cls, kind: str, user_id: str | None) -> "Scope":
+        """What belongs to the owner of a schedule: its user, or the operator where it has none."""
+        return cls(kind, user_id=user_id, operator=user_id is None)
 
     def __str__(self) -> str:
+        if self.operator:
+            return f"{self.kind} of the operator"
         if self.user_id is not None:
             return f"{self.kind} of {self.user_id}"
         if self.expression is not None:
@@ -46,6 +60,8 @@ def schedule_condition(scope: Scope) -> ColumnElement[bool]:
     conditions: list[ColumnElement[bool]] = [schedules.c.kind == scope.kind]
     if scope.user_id is not None:
         conditions.append(schedules.c.user_id == scope.user_id)
+    if scope.operator:
+        conditions.append(schedules.c.user_id.is_(None))
     if scope.expression is not None:
         conditions += [schedules.c.expression == scope.expression, effective_timezone == scope.timezone]
     return and_(*conditions)
@@ -73,6 +89,8 @@ def occurrence_condition(scope: Scope) -> ColumnElement[bool]:
     conditions: list[ColumnElement[bool]] = [occurrences.c.kind == scope.kind]
     if scope.user_id is not None:
         conditions.append(occurrences.c.user_id == scope.user_id)
+    if scope.operator:
+        conditions += [occurrences.c.user_id.is_(None), occurrences.c.schedule_id.is_not(None)]
     if scope.queue is not None:
         conditions.append(occurrences.c.queue == scope.queue)
     if scope.expression is not None:
