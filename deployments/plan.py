@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from deployments.spec import COHORT_TAG, OWN_TAG, USER_TAG, DeploymentSpec, ScheduleSpec
+from deployments.spec import COHORT_TAG, OPERATOR_TAG, OWN_TAG, USER_TAG, DeploymentSpec, ScheduleSpec
 
 FORMAT = 1
 """Version of the JSON that ``Plan.to_json`` gives; raised when a field changes its meaning."""
@@ -179,7 +179,8 @@ def _predecessor(spec: DeploymentSpec, there: Mapping[str, Existing]) -> Existin
 
 
 def _is_own(spec: DeploymentSpec) -> bool:
-    return OWN_TAG in spec.tags and (COHORT_TAG in spec.tags or any(tag.startswith(USER_TAG) for tag in spec.tags))
+    groups = {COHORT_TAG, OPERATOR_TAG}.intersection(spec.tags)
+    return OWN_TAG in spec.tags and bool(groups or any(tag.startswith(USER_TAG) for tag in spec.tags))
 
 
 def _marked(spec: DeploymentSpec, paused_groups: set[str]) -> DeploymentSpec:

@@ -6,7 +6,7 @@ from itertools import groupby
 from typing import Any
 
 from gda.errors import InvalidSchedule, UnknownKind
-from gda.schedule import Expression, describe, parse
+from gda.schedule import Expression, describe, parse_stored
 from gda.settings import Settings
 from gda.store.records import Schedule
 
@@ -14,6 +14,7 @@ OWN_TAG = "gda"
 USER_TAG = "user:"
 KIND_TAG = "kind:"
 COHORT_TAG = "cohort"
+OPERATOR_TAG = "operator"
 DEFAULT_QUEUE = "default"
 GENERIC_FLOW = "run-job"
 """Name of the flow that performs any kind."""
@@ -129,7 +130,7 @@ def schedule_specs(group: str, expression: Expression, timezone: str, *, active:
 def readable(expression: str) -> Expression | None:
     """A stored expression as a value; None where it no longer parses."""
     try:
-        return parse(expression, max_runs_per_day=None)
+        return parse_stored(expression)
     except InvalidSchedule:
         return None
 
