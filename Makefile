@@ -54,7 +54,7 @@ model: $(READY) ## Try 200 sequences of 50 steps on the ledger against a short m
 	@MODEL=$${MODEL:-200x50} $(BIN)/python -m pytest -q --timeout 3600 tests/integration/test_ledger_model.py $(ARGS)
 
 chaos: $(READY) ## Kill, stop and race real workers in the full amounts (ARGS go to pytest)
-	@GDA_CHAOS=full $(BIN)/python -m pytest -q -s tests/chaos $(ARGS)
+	@GDA_CHAOS=full $(BIN)/python -m pytest -q -s tests/chaos tests/integration/test_poison.py $(ARGS)
 
 mutants: $(READY) ## Write deliberate faults into copies of the code; each must be caught (ARGS go to python -m tests.mutants)
 	@$(BIN)/python -m tests.mutants $(ARGS)

@@ -10,18 +10,22 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from gda.lifecycle import Occurrence
+from gda.schedule import latest_slot, parse, parse_slot, slot_name
 from gda.settings import Settings
 from gda.store import ByHand, Scope, Store, Waker, Wish
+from gda.sweep import sweep
 from tests.builders import a_store
 from tests.support.household import sandbox_settings, settle_in
 from tests.support.sandbox import RunningSandbox, plain_mail, running_sandbox
 
 FULL = os.environ.get("GDA_CHAOS") == "full"
 """Whether the full amounts are asked for (``make chaos``); ``make test`` runs small ones."""
+FIRST_MAIL = ("Apples", "Bread", "Cider")
 LEASE_SECONDS = 3
 SMTP_IDLE_SECONDS = 2.0
 """Shorter than the settling time, as mail servers' are (20 s and 30 s): a sender that stood still has lost its line."""
@@ -78,19 +82,35 @@ class Crew:
             return Path(f"/proc/{self.pids[owner]}/stat").read_text().rpartition(")")[2].split()[0]
         return ""
 
-    async def settled(self, seconds: float = 90, **order: Any) -> list[Occurrence]:
-        """Let one worker after another work, as triggers do, until everything has ended; returns all rows."""
+    async def swept(self, seconds: float = 120, **order: Any) -> list[Occurrence]:
+        """Sweep, and perform what the sweep asks drains for, until everything has ended; returns all rows."""
         deadline = time.monotonic() + seconds
-        for number in range(1000):
-            owner = f"rescue-{len(self.pids)}-{number}"
-            await self.start(owner, **order)
-            await self.over(owner)
+        while True:
+            asked = await self.sweep()
+            if asked:
+                owner = f"drain-{len(self.pids)}"
+                await self.start(owner, **order)
+                await self.over(owner, seconds=seconds)
             rows = await self.store.history.list(limit=5000)
             if all(row.finished_at for row in rows):
                 return rows
             assert time.monotonic() < deadline, [(r.id, r.status, r.reason) for r in rows if not r.finished_at][:5]
-            await asyncio.sleep(0.5)
-        raise AssertionError("never settled")
+            await asyncio.sleep(0.2)
+
+    async def sweep(self) -> list[str]:
+        """One sweep in this process; returns the kinds that it wanted drains of."""
+        asked: list[str] = []
+
+        async def ensure_drain(kind: str, _: str) -> bool:
+            asked.append(kind)
+            return True
+
+        async def close_runs(_: Store) -> int:
+            return 0
+
+        swept = await sweep(self.store, self.settings, Waker("sweep"), ensure_drain=ensure_drain, close_runs=close_runs)
+        assert not swept.failures, swept.failures
+        return asked
 
     async def listen(self) -> None:
         """Keep what the workers say."""
@@ -124,22 +144,48 @@ async def until(condition: Callable[[], bool], what: str, seconds: float) -> Non
         await asyncio.sleep(0.02)
 
 
+async def give_mailboxes(crew: Crew, users: Sequence[str], subjects: Sequence[str] = FIRST_MAIL) -> None:
+    """Users with a daily digest, and a mailbox with a mail of each subject."""
+    with tempfile.TemporaryDirectory() as folder:
+        for subject in subjects:
+            (Path(folder) / f"{subject}.eml").write_bytes(plain_mail(subject, message_id=f"{subject}@example.net"))
+        await settle_in(crew.store, crew.settings, crew.google, users, folder)
+
+
 async def owe_digests(crew: Crew, users: Sequence[str]) -> None:
     """A digest owed to each user, who has a mailbox with mail in it."""
-    with tempfile.TemporaryDirectory() as folder:
-        for number in range(3):
-            mail = plain_mail(f"News {number}", message_id=f"{number}@example.net")
-            (Path(folder) / f"{number}.eml").write_bytes(mail)
-        await settle_in(crew.store, crew.settings, crew.google, users, folder)
+    await give_mailboxes(crew, users)
     await crew.store.ledger.promise_by_hand(Scope("digest"), ByHand(), Waker("hand"))
 
 
-async def owe_nothing_much(crew: Crew, count: int) -> None:
+async def owe_slot(crew: Crew, slot: str, user: str | None = None) -> None:
+    """The digest of a nominal slot, owed to one user or to everybody."""
+    await crew.store.ledger.promise_by_hand(Scope("digest", user_id=user), ByHand(at=slot), Waker("hand"))
+
+
+def last_two_slots(now: datetime) -> tuple[str, str]:
+    """Yesterday's and today's slot of a daily digest, or a day before each while today's is not due."""
+    latest = latest_slot(parse("daily 07:30"), "Europe/London", now)
+    assert latest is not None
+    return slot_name(parse_slot(latest.slot) - timedelta(days=1)), latest.slot
+
+
+def comes(crew: Crew, users: Sequence[str], subjects: Sequence[str]) -> None:
+    """A new mail of each subject arrives in each mailbox."""
+    for user in users:
+        account = crew.google.sandbox.accounts.by_email(f"{user}@example.org")
+        assert account is not None
+        for subject in subjects:
+            crew.google.sandbox.add_message(account, plain_mail(subject, message_id=f"{subject}@example.net"))
+
+
+async def owe_nothing_much(crew: Crew, count: int, *, promised: bool = True) -> None:
     """So many occurrences without mailboxes, for jobs that do nothing."""
     names = [f"u{number:04}" for number in range(count)]
     await crew.store.users.add_many([(name, f"{name}@example.org", "UTC") for name in names])
     await crew.store.schedules.add_many([Wish(name, "digest", "weekly mon 07:30") for name in names], {})
-    await crew.store.ledger.promise_by_hand(Scope("digest"), ByHand(), Waker("hand"))
+    if promised:
+        await crew.store.ledger.promise_by_hand(Scope("digest"), ByHand(), Waker("hand"))
 
 
 @asynccontextmanager

@@ -1,89 +1,120 @@
-"""Workers that are killed at every step, or at any moment: nothing is lost, and nothing happens twice."""
+"""Workers that are killed at every step: nothing is lost, nothing happens twice, each message is delivered once."""
 
 import asyncio
-import random
 import signal
-from collections import Counter
+import time
 
 import pytest
 
 from gda.lifecycle import Status
-from tests.chaos.crew import FULL, Crew, a_crew, owe_digests, owe_nothing_much, until
+from tests.chaos.crew import (
+    FIRST_MAIL,
+    FULL,
+    Crew,
+    a_crew,
+    comes,
+    give_mailboxes,
+    last_two_slots,
+    owe_nothing_much,
+    owe_slot,
+)
+from tests.chaos.proof import delivered_once, each_message_once
+from tests.chaos.worker import enqueue_once
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+AT_ONCE = 3
+LATER_MAIL = ("Dates", "Eggs")
 
 
-async def killed_at_every_step(crew: Crew, users: list[str], every: int, **order: object) -> int:
-    """Kill one worker per user at another step each; returns the first step that no worker reached."""
-    for number, user in enumerate(users):
-        await crew.start(user, user=user, step=number * every + 1, **order)
-        await crew.over(user)
-        if crew.ended[user] == 0:
-            return number * every + 1
-        assert crew.ended[user] == -signal.SIGKILL
+async def killed_at_every_step(crew: Crew, users: list[str], every: int, run: str = "", **order: object) -> list[str]:
+    """Kill one worker per user at another step each, until a worker ends by itself; returns the users that had one."""
+    for start in range(0, len(users), AT_ONCE):
+        batch = list(enumerate(users))[start : start + AT_ONCE]
+        for number, user in batch:
+            await crew.start(user + run, user=user, step=number * every + 1, **order)
+        ends = await asyncio.gather(*(end_of(crew, user + run) for _, user in batch))
+        assert set(ends) <= {0, -signal.SIGKILL}
+        if 0 in ends:
+            return users[: start + AT_ONCE]
     raise AssertionError("the job has more steps than this test has users")
 
 
-def delivered_once(crew: Crew, rows: list) -> None:
-    """Each occurrence is done, with exactly one accepted mail."""
-    mails = Counter({row.id: len(crew.google.sandbox.accepted.find(occurrence=row.id)) for row in rows})
+async def end_of(crew: Crew, owner: str) -> int:
+    """How a worker ended."""
+    await crew.over(owner)
+    return crew.ended[owner]
+
+
+def killed(crew: Crew) -> int:
+    """How many workers were killed."""
+    return sum(code == -signal.SIGKILL for code in crew.ended.values())
+
+
+async def test_two_digests_of_a_schedule_killed_at_any_step_are_delivered_once_each(database_url):
+    every, began = 1 if FULL else 8, time.monotonic()
+    async with a_crew(database_url) as crew:
+        users = [f"d{number:03}" for number in range(126 // every)]
+        await give_mailboxes(crew, users)
+        first, second = last_two_slots(await crew.store.ledger.now())
+        await owe_slot(crew, first)
+        met = await killed_at_every_step(crew, users, every)
+        await crew.swept()
+        comes(crew, users, LATER_MAIL)
+        await owe_slot(crew, second)
+        met_again = await killed_at_every_step(crew, users, every, "-again")
+        rows = await crew.swept()
+        seconds = time.monotonic() - began
+        delivered_once(crew, rows)
+        messages = each_message_once(crew, users, (*FIRST_MAIL, *LATER_MAIL))
+    print(f"digest: {killed(crew)} kills, {len(rows)} occurrences, {messages} messages once, {seconds:.0f} s")
+    assert min(len(met), len(met_again)) > 20 // every
     assert {row.status for row in rows} == {Status.DONE}
-    assert set(mails.values()) == {1}, mails
 
 
-async def test_a_digest_killed_at_any_step_is_delivered_once(database_url):
+async def test_a_slot_that_falls_due_while_the_one_before_lies_crashed_lists_no_message_twice(database_url):
+    every, began = 1 if FULL else 8, time.monotonic()
     async with a_crew(database_url) as crew:
-        every = 1 if FULL else 4
-        users = [f"d{number:03}" for number in range(100 // every)]
-        await owe_digests(crew, users)
-        last = await killed_at_every_step(crew, users, every)
-        rows = await crew.settled()
-        print(f"digest: killed at each {every}. of {last} steps; {len(rows)} occurrences")
-        assert last > 20
+        users = [f"o{number:03}" for number in range(126 // every)]
+        await give_mailboxes(crew, users)
+        first, second = last_two_slots(await crew.store.ledger.now())
+        await owe_slot(crew, first)
+        await killed_at_every_step(crew, users, every)
+        comes(crew, users, LATER_MAIL)
+        await owe_slot(crew, second)
+        rows = await crew.swept()
+        seconds = time.monotonic() - began
         delivered_once(crew, rows)
+        messages = each_message_once(crew, users, (*FIRST_MAIL, *LATER_MAIL))
+    print(f"overlapping: {killed(crew)} kills, {len(rows)} occurrences, {messages} messages once, {seconds:.0f} s")
 
 
-async def test_a_job_that_does_nothing_killed_at_any_step_is_settled_once(database_url):
+async def test_an_enqueued_digest_killed_at_any_step_is_delivered_once(database_url):
+    every, began = 1 if FULL else 10, time.monotonic()
     async with a_crew(database_url) as crew:
-        await owe_nothing_much(crew, 80)
-        users = [f"u{number:04}" for number in range(80)]
-        last = await killed_at_every_step(crew, users, 1, noop_seconds=0)
-        rows = await crew.settled(noop_seconds=0)
-        print(f"no-op: killed at each of {last} steps")
-        assert last > 5
-        assert {(row.status, row.burnt) for row in rows} == {(Status.DONE, 0)}
-
-
-async def test_random_kills_in_a_batch_of_digests_lose_and_double_nothing(database_url):
-    people, kills = (200, 50) if FULL else (24, 5)
-    chance = random.Random(7)
-    async with a_crew(database_url, concurrency=4, claim_size=4) as crew:
-        await owe_digests(crew, [f"r{number:03}" for number in range(people)])
-        for number in range(kills):
-            owner = f"victim-{number}"
-            await crew.start(owner, step=chance.randint(5, 150))
-            await crew.over(owner)
-        rows = await crew.settled(300)
-        killed = sum(code == -signal.SIGKILL for code in crew.ended.values())
-        print(f"random: {killed} of {kills} workers killed, {Counter(row.status for row in rows)}")
-        assert killed
+        users = [f"e{number:03}" for number in range(150 // every)]
+        await give_mailboxes(crew, users)
+        met = await killed_at_every_step(crew, users, every, enqueue=True)
+        for user in met:
+            await enqueue_once(crew.store, crew.settings, user)
+        rows = await crew.swept()
+        seconds = time.monotonic() - began
         delivered_once(crew, rows)
+        messages = each_message_once(crew, met, FIRST_MAIL)
+    print(f"enqueued: {killed(crew)} kills, {len(rows)} occurrences, {messages} messages once, {seconds:.0f} s")
+    assert len(rows) == len(met) > 20 // every
+    assert {row.status for row in rows} == {Status.DONE}
 
 
-async def test_a_stopped_batch_hands_back_what_it_did_not_finish_unburnt(database_url):
-    size, rounds = (500, 10) if FULL else (100, 2)
+async def test_an_enqueued_job_that_does_nothing_killed_at_any_step_is_settled_once(database_url):
+    every, began = 1 if FULL else 4, time.monotonic()
     async with a_crew(database_url) as crew:
-        await owe_nothing_much(crew, size)
-        for number in range(rounds):
-            owner = f"stopped-{number}"
-            await crew.start(owner, noop_seconds=0.15)
-            await until(lambda owner=owner: owner in crew.pids, "its process", 30)
-            while owner not in crew.ended and not (await crew.store.history.counts()).get("running"):
-                await asyncio.sleep(0.01)
-            crew.send(owner, signal.SIGTERM)
-            await crew.over(owner, seconds=30)
-            counts = await crew.store.history.counts()
-            assert counts.get("running", 0) == 0, counts
-        rows = await crew.settled(noop_seconds=0)
-        assert len(rows) == size
-        assert {(row.status, row.burnt) for row in rows} == {(Status.DONE, 0)}
+        await owe_nothing_much(crew, 120 // every, promised=False)
+        users = [f"u{number:04}" for number in range(120 // every)]
+        met = await killed_at_every_step(crew, users, every, enqueue=True, noop_seconds=0)
+        for user in met:
+            await enqueue_once(crew.store, crew.settings, user)
+        rows = await crew.swept(noop_seconds=0)
+    print(f"no-op: {killed(crew)} kills, {len(rows)} occurrences, {time.monotonic() - began:.0f} s")
+    assert len(rows) == len(met) > 12 // every
+    assert {(row.status, row.burnt) for row in rows} == {(Status.DONE, 0)}

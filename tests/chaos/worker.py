@@ -14,24 +14,34 @@ import signal
 import sys
 import threading
 import time
+import traceback
 from dataclasses import dataclass, field
 from typing import Any
 
 import aiosmtplib
 import httpx
+from aiosmtplib.protocol import SMTPProtocol
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from gda.binding import bind
 from gda.delivery import smtp
+from gda.enqueue import NewJob, OnConflict, Unique, enqueue
 from gda.job import Job, JobType
+from gda.jobs import DIGEST
 from gda.jobs.digest import digest, open_tools
+from gda.lifecycle import Status
 from gda.outcome import Done, Outcome
+from gda.registry import load_registry
 from gda.retry import RetryPolicy
 from gda.runner import Desk, WakeUp, settle_alone, wake
 from gda.settings import Settings
 from gda.stopping import stopped_by
-from gda.store import Scope, Waker, Worker, open_store
+from gda.store import Scope, Store, Waker, Worker, open_store
+
+ONCE = Unique("once", OnConflict.KEEP, tuple(Status))
+CONTENT_BYTES = 1000
+"""A mail is longer, a command of SMTP is shorter."""
 
 
 class Stopped(BaseException):
@@ -52,8 +62,11 @@ class Order:
     clock_minutes: float = 0
     """How far this process's own clock is off."""
     claim_only: bool = False
+    enqueue: bool = False
+    """Enqueue the user's job first, as a program does."""
     watched: str = "all"
-    """Which calls count: ``all``, ``abroad`` (Google and the mail server's commands) or ``content`` (of the mail)."""
+    """Which calls count: ``all``, ``abroad`` (Google and the mail server's commands), ``content`` (of the mail: once
+    the permission to send it is there) or ``halfway`` (in the middle of it)."""
 
 
 @dataclass(slots=True)
@@ -74,6 +87,9 @@ class Steps:
 
     def watch(self, watched: str) -> None:
         """Count the calls that ``watched`` names from now on."""
+        if watched == "halfway":
+            self._halve()
+            return
         if watched == "all":
             event.listen(Engine, "before_cursor_execute", self.one)
             event.listen(Engine, "commit", self.one)
@@ -83,6 +99,19 @@ class Steps:
         if watched != "abroad":
             # The content itself: between the permission to send it and its receipt.
             self._count(smtp, "_deliver")
+
+    def _halve(self) -> None:
+        original = SMTPProtocol.write
+
+        def halved(protocol: SMTPProtocol, data: bytes) -> None:
+            if len(data) < CONTENT_BYTES:
+                original(protocol, data)
+                return
+            original(protocol, data[: len(data) // 2])
+            self.one()
+            original(protocol, data[len(data) // 2 :])
+
+        SMTPProtocol.write = halved  # type: ignore[method-assign]
 
     def _count(self, owner: Any, name: str) -> None:
         original = getattr(owner, name)
@@ -102,6 +131,8 @@ async def obey(order: Order) -> int:
     scope = Scope("digest", user_id=order.user)
     async with open_store(settings) as store:
         worker = Worker(order.owner)
+        if order.enqueue:
+            await enqueue_once(store, settings, str(order.user))
         if order.claim_only:
             while claims := await store.ledger.claim(scope, worker, limit=7):
                 for claim in claims:
@@ -114,6 +145,11 @@ async def obey(order: Order) -> int:
             async with stopped_by(signal.SIGTERM, Stopped):
                 await wake(desk, call, lambda claim: settle_alone(desk, claim))
     return steps.count
+
+
+async def enqueue_once(store: Store, settings: Settings, user: str) -> None:
+    """Enqueue a digest for the user as a program does that does not know whether it did so before."""
+    await enqueue(store.queue, load_registry(), settings, NewJob(DIGEST, user_id=user, unique=ONCE))
 
 
 def tell(news: dict[str, Any]) -> None:
@@ -145,9 +181,19 @@ def child(order: Order) -> None:
         steps = asyncio.run(obey(order))
     except BaseException as error:
         stopped = isinstance(error, Stopped) or (isinstance(error, BaseExceptionGroup) and error.subgroup(Stopped))
+        if not stopped:
+            *_, last = traceback.format_exception(innermost(error), limit=1)
+            print(f"{order.owner} ended with {last[:300].strip()}", file=sys.stderr, flush=True)
         os._exit(0 if stopped else 1)
     tell({"owner": order.owner, "steps": steps})
     os._exit(0)
+
+
+def innermost(error: BaseException) -> BaseException:
+    """The first error of a group of them."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 def shift_clock(seconds: float) -> None:
