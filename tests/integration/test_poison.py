@@ -55,9 +55,7 @@ async def test_jobs_that_end_block_or_fill_their_process_end_as_poison_and_harm_
 
     harmless = [row for name, row in rows.items() if name not in HARMFUL]
     slowest = max(row.finished_at - began for row in harmless if row.finished_at).total_seconds()
-    print(
-        f"poison: {len(rows)} occurrences, {processes} processes; the last harmless one after {slowest:.0f} s"
-    )
+    print(f"poison: {len(rows)} occurrences, {processes} processes; the last harmless one after {slowest:.0f} s")
     assert {name: story.dead_reason for name, story in deaths.items()} == dict.fromkeys(HARMFUL, "poison")
     assert {letter.occurrence_id for letter in letters} == {rows[name].id for name in HARMFUL}
     assert "Unheard" in deaths["raise-1"].occurrence.reason
