@@ -84,6 +84,9 @@ class Span(NonRecordingSpan):
         self.exceptions: list[BaseException] = []
         self.ended = False
 
+    def is_recording(self) -> bool:
+        return True
+
     def set_attribute(self, key: str, value: Any) -> None:
         self.attributes[key] = value
 
