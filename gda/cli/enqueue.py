@@ -1,18 +1,21 @@
 """``gda enqueue``: ask for work without a schedule."""
 
-import json as json_module
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
-from typing import Annotated, Any
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
 from gda.cli.drains import ask_for_drain
 from gda.cli.durations import duration
-from gda.cli.output import Json, show_json
-from gda.cli.run import settings, store
+from gda.cli.output import Flag, Json, show_json
+from gda.cli.owners import json_object
+from gda.cli.run import say, settings, store
 from gda.errors import UsageError
+
+if TYPE_CHECKING:
+    from gda.enqueue import Enqueued
 
 
 async def enqueue(
@@ -30,6 +33,7 @@ async def enqueue(
     max_attempts: int | None = None,
     metadata: Annotated[Sequence[str], Parameter(negative="")] = (),
     user: str | None = None,
+    dry_run: Flag = False,
     json: Json = False,
 ) -> None:
     """Enqueue one job, and ask Prefect for a drain run that performs it.
@@ -47,18 +51,18 @@ async def enqueue(
         max_attempts: How often it is tried.
         metadata: KEY=VALUE, once for each.
         user: Whose, by id or address.
+        dry_run: Only say what would become of it; nothing is written.
         json: Print JSON.
     """
     from gda.enqueue import NewJob, Unique
     from gda.enqueue import enqueue as add
     from gda.registry import load_registry
-    from gda.store.queue import Queue
 
     given = settings()
     unique = Unique(unique_key, _policy(on_conflict)) if unique_key else None
     job = NewJob(
         kind=kind,
-        payload=_object(payload),
+        payload=json_object(payload),
         at=_instant(at) if at else None,
         delay=duration(in_) if in_ else None,
         queue=queue,
@@ -70,23 +74,31 @@ async def enqueue(
     )
     async with store(given) as opened:
         owner = (await opened.users.get(user)).id if user else None
-        result = await add(Queue(opened.database), load_registry(), given, replace(job, user_id=owner))
+        job = replace(job, user_id=owner)
+        result = await add(opened.queue, load_registry(), given, job, dry_run=dry_run)
+        if dry_run:
+            _show_dry(result, as_json=json)
+            return
         found = await opened.ledger.get(result.occurrence_id)
+        wait = found.ready_at - await opened.ledger.now()
     if json:
         show_json(result)
     else:
         print(result.occurrence_id)
-    await ask_for_drain(found.kind, found.queue)
+    if wait > timedelta(seconds=given.early_seconds):
+        say(f"it is due at {found.ready_at:%Y-%m-%dT%H:%M:%SZ}; the sweep asks for a drain run then")
+    else:
+        await ask_for_drain(found.kind, found.queue)
 
 
-def _object(text: str) -> dict[str, Any]:
-    try:
-        value = json_module.loads(text)
-    except ValueError:
-        value = None
-    if not isinstance(value, dict):
-        raise UsageError("--payload is no JSON object: write such as '{\"name\": 1}'")
-    return value
+def _show_dry(result: "Enqueued", *, as_json: bool) -> None:
+    # The id of what would be new is of no use to anybody: the real one will be another.
+    held_by = None if result.what == "new" else result.occurrence_id
+    if as_json:
+        show_json({"what": result.what, "occurrence_id": held_by, "dry_run": True})
+    else:
+        print(f"{result.what}: {held_by}" if held_by else result.what)
+    say("nothing was written")
 
 
 def _instant(text: str) -> datetime:

@@ -9,12 +9,13 @@ from cyclopts import App
 
 from gda.cli.kinds import adopt_earlier_names, require_kind
 from gda.cli.output import Count, Flag, Json, Row, show_fields, show_json, show_rows
+from gda.cli.owners import OPERATOR, Meant, find_schedule, meant, owner_of, read_expression, read_payload
 from gda.cli.run import confirm, say, settings, store
 from gda.errors import UsageError
 
 if TYPE_CHECKING:
     from gda.schedule import Expression, PreviewRow
-    from gda.store import Schedule, Store
+    from gda.store import Schedule
 
 app = App(name="schedule")
 SHOWN_AFTER_SET = 3
@@ -25,9 +26,12 @@ MOST_SHOWN = 1000
 async def set_(
     user: str,
     kind: str,
-    expression: str,
+    expression: str | None = None,
     /,
     *,
+    system: Flag = False,
+    seconds: Flag = False,
+    payload: str | None = None,
     timezone: str | None = None,
     name: str = "default",
     catch_up: Literal["none", "latest", "all"] = "latest",
@@ -37,28 +41,33 @@ async def set_(
     """Make or change a schedule; nothing that is owed is lost, nothing past is delivered.
 
     Args:
-        user: Id or address.
+        user: Id or address; left out with --system.
         kind: What is wanted: digest.
         expression: When: "daily 07:30", "weekdays 07:30", "weekly mon,thu 07:30", "monthly 1 09:00",
             "every 15 minutes", "once 2026-12-24T18:00", or five-field cron.
-        timezone: IANA name; the user's own when left out.
+        system: The operator's own, for no user: gda schedule set --system KIND "every 30 seconds".
+        seconds: Read six cron fields, seconds first; with --system.
+        payload: A JSON object that each job carries; with --system.
+        timezone: IANA name; the user's own, or UTC, when left out.
         name: Tells several schedules of one kind apart.
         catch_up: What becomes of slots that nobody woke for.
         force: Allow a second schedule at the same times under another name.
         json: Print JSON.
     """
-    from gda.schedule import parse, zone
+    from gda.schedule import zone
     from gda.store import Wish
 
-    kind = require_kind(kind)
+    asked = meant(user, kind, expression, system=system)
     if timezone is not None:
         zone(timezone)
+    own = read_payload(payload, asked.kind, system=system)
     most = settings().max_runs_per_day
     async with store() as opened:
         await adopt_earlier_names(opened)
-        owner = await opened.users.get(user)
-        parsed = parse(expression, timezone=timezone or owner.timezone, max_runs_per_day=most)
-        wish = Wish(owner.id, kind, str(parsed), timezone=timezone, name=name, catch_up=catch_up)
+        owner = await owner_of(opened, asked)
+        place = timezone or (owner.timezone if owner else "UTC")
+        parsed = read_expression(asked.rest, timezone=place, most=most, system=system, seconds=seconds)
+        wish = Wish(owner.id if owner else None, asked.kind, str(parsed), timezone, name, catch_up, settings=own)
         saved = await opened.schedules.set(wish, force=force)
         now = await opened.ledger.now()
     _show_saved(saved, parsed, now, as_json=json)
@@ -66,17 +75,20 @@ async def set_(
 
 
 @app.command(name="list")
-async def list_(*, user: str | None = None, kind: str | None = None, json: Json = False) -> None:
+async def list_(*, user: str | None = None, system: Flag = False, kind: str | None = None, json: Json = False) -> None:
     """List schedules.
 
     Args:
         user: Only this one's, by id or address.
+        system: Only the operator's own.
         kind: Only of this kind.
         json: Print JSON.
     """
     async with store() as opened:
         user_id = (await opened.users.get(user)).id if user else None
         found = await opened.schedules.all(user_id=user_id, kind=require_kind(kind) if kind else None)
+    if system:
+        found = [each for each in found if each.user_id is None]
     if json:
         show_json(found)
     else:
@@ -92,7 +104,7 @@ async def next_(user: str, /, *, n: Count = 5, json: Json = False) -> None:
         n: How many of each schedule.
         json: Print JSON.
     """
-    from gda.schedule import parse, preview
+    from gda.schedule import parse_stored, preview
 
     _require_count(n)
     async with store() as opened:
@@ -105,7 +117,7 @@ async def next_(user: str, /, *, n: Count = 5, json: Json = False) -> None:
         {"kind": each.kind, "name": each.name, **asdict(slot)}
         for each in schedules
         if each.active
-        for slot in preview(parse(each.expression, max_runs_per_day=None), each.timezone, now, n)
+        for slot in preview(parse_stored(each.expression), each.timezone, now, n)
     ]
     rows.sort(key=lambda row: str(row["utc"]))
     if json:
@@ -115,44 +127,50 @@ async def next_(user: str, /, *, n: Count = 5, json: Json = False) -> None:
 
 
 @app.command
-async def pause(user: str, kind: str, /, *, name: str = "default") -> None:
+async def pause(user: str, kind: str | None = None, /, *, system: Flag = False, name: str = "default") -> None:
     """Promise nothing more of one schedule until resumed.
 
     Args:
-        user: Id or address.
+        user: Id or address; left out with --system.
         kind: Its kind.
+        system: The operator's own.
         name: Its name.
     """
-    await _enable(user, kind, name, enabled=False)
+    await _enable(meant(user, kind, system=system), name, enabled=False)
 
 
 @app.command
-async def resume(user: str, kind: str, /, *, name: str = "default") -> None:
+async def resume(user: str, kind: str | None = None, /, *, system: Flag = False, name: str = "default") -> None:
     """Go on with a paused schedule, from now.
 
     Args:
-        user: Id or address.
+        user: Id or address; left out with --system.
         kind: Its kind.
+        system: The operator's own.
         name: Its name.
     """
-    await _enable(user, kind, name, enabled=True)
+    await _enable(meant(user, kind, system=system), name, enabled=True)
 
 
 @app.command
-async def remove(user: str, kind: str, /, *, name: str = "default", yes: Flag = False) -> None:
+async def remove(
+    user: str, kind: str | None = None, /, *, system: Flag = False, name: str = "default", yes: Flag = False
+) -> None:
     """Remove a schedule; what it promised stays in the ledger.
 
     Args:
-        user: Id or address.
+        user: Id or address; left out with --system.
         kind: Its kind.
+        system: The operator's own.
         name: Its name.
         yes: Do not ask.
     """
+    asked = meant(user, kind, system=system)
     async with store() as opened:
-        schedule = await _find(opened, user, kind, name)
-        confirm(f"Remove {schedule.user_id}'s {schedule.kind} schedule {name!r} ({schedule.expression})?", yes=yes)
+        schedule = await find_schedule(opened, asked, name)
+        confirm(f"Remove {asked.name}'s {schedule.kind} schedule {name!r} ({schedule.expression})?", yes=yes)
         await opened.schedules.remove(schedule.user_id, schedule.kind, name)
-    print(f"removed {schedule.kind} {name} of {schedule.user_id}")
+    print(f"removed {schedule.kind} {name} of {schedule.user_id or OPERATOR}")
     say("next: gda apply")
 
 
@@ -179,23 +197,12 @@ def preview_(expression: str, /, *, timezone: str, after: str | None = None, n: 
     _show_slots(rows)
 
 
-async def _enable(user: str, kind: str, name: str, *, enabled: bool) -> None:
+async def _enable(asked: Meant, name: str, *, enabled: bool) -> None:
     async with store() as opened:
-        schedule = await _find(opened, user, kind, name)
+        schedule = await find_schedule(opened, asked, name)
         await opened.schedules.enable(schedule.user_id, schedule.kind, name, enabled=enabled)
-    print(f"{schedule.kind} {name} of {schedule.user_id} is {'active' if enabled else 'paused'}")
+    print(f"{schedule.kind} {name} of {schedule.user_id or OPERATOR} is {'active' if enabled else 'paused'}")
     say("next: gda apply")
-
-
-async def _find(opened: "Store", user: str, kind: str, name: str) -> "Schedule":
-    await adopt_earlier_names(opened)
-    owner = await opened.users.get(user)
-    for schedule in await opened.schedules.all(user_id=owner.id, kind=require_kind(kind)):
-        if schedule.name == name:
-            return schedule
-    raise UsageError(
-        f"{owner.id} has no {kind} schedule named {name!r}; `gda schedule list --user {owner.id}` shows them"
-    )
 
 
 def _show_saved(saved: "Schedule", parsed: "Expression", now: datetime, *, as_json: bool) -> None:
@@ -223,7 +230,7 @@ def _row(schedule: "Schedule") -> Row:
     if schedule.active and schedule.paused_in_prefect_at:
         status = "paused in Prefect"
     return {
-        "user": schedule.user_id or "operator",
+        "user": schedule.user_id or OPERATOR,
         "kind": schedule.kind,
         "name": schedule.name,
         "expression": schedule.expression,

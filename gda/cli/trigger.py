@@ -112,10 +112,10 @@ async def _meaning(opened: "Store", owner: "User", kind: str, *, at: str | None,
 
 
 async def _slot_of(opened: "Store", schedule: "Schedule", at: str | None, now: datetime) -> Meant | None:
-    from gda.schedule import latest_slot, parse, parse_slot, slot_at, slot_name
+    from gda.schedule import latest_slot, parse_slot, parse_stored, slot_at, slot_name
     from gda.store.promises import dedup_key
 
-    expression = parse(schedule.expression, max_runs_per_day=None)
+    expression = parse_stored(schedule.expression)
     if at:
         due = slot_at(expression, schedule.timezone, slot_name(parse_slot(at)))
         due = due if due is not None and due.due_at <= now else None
