@@ -1,4 +1,7 @@
-"""How occurrences are performed: what all workers must agree on so that leases, retries and digests mean the same."""
+"""How occurrences are performed: what all workers must agree on so that leases, retries and digests mean the same.
+
+Layout and pool are here for the nightly apply, which any worker of the system pool may run.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,7 +9,7 @@ from typing import Any
 from prefect.blocks.core import Block
 
 from blocks.fields import as_settings, of_settings, same
-from gda.settings import Settings
+from gda.settings import Layout, Settings
 
 DOCUMENT = "gda-options"
 SETTINGS: Mapping[str, str] = {
@@ -25,6 +28,7 @@ SETTINGS: Mapping[str, str] = {
         *("timeout_seconds", "retry_attempts", "retry_delay_seconds", "retry_multiplier"),
         *("retry_max_delay_seconds", "run_retries"),
         *("digest_first_window_hours", "digest_overlap_minutes", "digest_max_messages"),
+        *("prefect_pool", "layout", "max_cohorts"),
     )
 }
 
@@ -56,6 +60,9 @@ class RunOptions(Block):
     digest_first_window_hours: int = same("digest_first_window_hours")
     digest_overlap_minutes: int = same("digest_overlap_minutes")
     digest_max_messages: int = same("digest_max_messages")
+    prefect_pool: str = same("prefect_pool")
+    layout: Layout = same("layout")
+    max_cohorts: int = same("max_cohorts")
 
 
 BLOCK = RunOptions

@@ -12,6 +12,7 @@ from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MailSecurity = Literal["none", "starttls", "tls"]
+Layout = Literal["user", "cohort"]
 
 
 class Settings(BaseSettings):
@@ -90,6 +91,8 @@ class Settings(BaseSettings):
     sweep_grace_seconds: int = Field(
         120, ge=0, description="How long a due slot may stay unserved before the sweep takes it for missed."
     )
+    apply_cron: str = Field("37 3 * * *", description="When deployments are brought in line by themselves, in UTC.")
+    apply_enabled: bool = Field(True, description="Whether deployments are brought in line each night.")
     retention_cron: str = Field("17 3 * * *", description="When old rows are pruned, in UTC.")
     retention_enabled: bool = Field(True, description="Whether old rows are pruned by themselves.")
     retention_days: int = Field(30, ge=1, description="How long settled occurrences are kept.")
@@ -102,7 +105,7 @@ class Settings(BaseSettings):
 
     prefect_pool: str = "gda"
     prefect_pool_limit: int = Field(4, ge=1, description="Flow runs at once in the pool.")
-    layout: Literal["user", "cohort"] = Field(
+    layout: Layout = Field(
         "user", description="How schedules become deployments: one per user and kind, or one for all of one time."
     )
     max_cohorts: int = Field(500, ge=1, description="Cohorts with a deployment of their own; the rest share a tick.")

@@ -1,7 +1,7 @@
 """``gda plan`` and ``gda apply``: Prefect's deployments follow the schedules."""
 
 import sys
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from deployments.apply import Applied
     from deployments.plan import Plan
-    from deployments.spec import DeploymentSpec
     from gda.settings import Settings
     from gda.store import Store
 
@@ -69,13 +68,16 @@ async def apply(
         async with prefect_client() as client:
             done = await _apply_system(client, given)
     else:
-        async with store(given) as opened, prefect_client() as client:
+        from deployments.planning import applying
+
+        async with store(given) as opened, prefect_client() as client, applying(opened, given) as leader:
             await adopt_earlier_names(opened)
             found = await make_plan(opened, client, given, prune=prune)
             await _require_pool(client, given)
             if found.delete:
                 gone = ", ".join(one.spec.title for one in found.delete)
                 confirm(f"{len(found.delete)} deployments will be deleted: {gone}.", yes=yes)
+            leader.require()
             done = await apply_plan(found, client)
     if json:
         show_json(done)
@@ -89,24 +91,10 @@ async def make_plan(opened: "Store", client: "PrefectClient", given: "Settings",
     The system jobs are compared too, because ``prefect deploy --all`` puts the crons and switches of prefect.yaml in
     the place of the settings'.
     """
-    from deployments.apply import read_existing
-    from deployments.plan import plan as compare
+    from deployments.planning import make_plan as compare
     from deployments.system import find_file, read_system_specs
 
-    existing = await read_existing(client)
-    people = await _of_people(opened, given, [one.spec.title for one in existing])
-    specs = [*people, *read_system_specs(find_file(), given)]
-    return compare(specs, existing, keep_empty=given.layout == "cohort" and not prune)
-
-
-async def _of_people(opened: "Store", given: "Settings", there: "Collection[str]") -> "list[DeploymentSpec]":
-    from deployments.cohorts import cohort_deployments
-    from deployments.kinds import load_kinds
-    from deployments.spec import user_deployments
-
-    if given.layout == "cohort":
-        return cohort_deployments(await opened.cohorts.all(), load_kinds(), given, there=there)
-    return user_deployments(await opened.schedules.all(), load_kinds(), given)
+    return await compare(opened, client, given, system=read_system_specs(find_file(), given), prune=prune)
 
 
 def _laid_out(layout: Layout | None) -> "Settings":

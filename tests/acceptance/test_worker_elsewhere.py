@@ -151,4 +151,5 @@ async def test_every_deployment_shows_its_cron_and_timezone(town: Town):
         ("flows.dead_letters.replay_dead_letters", "replay"): [],
         ("flows.sweep.sweep_once", "sweep"): [("* * * * *", "UTC")],
         ("flows.retention.prune_old_rows", "retention"): [("17 3 * * *", "UTC")],
+        ("deployments.nightly.apply_at_night", "nightly"): [("37 3 * * *", "UTC")],
     }

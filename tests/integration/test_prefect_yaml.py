@@ -18,6 +18,7 @@ from tests.support.prefect_server import PrefectServer, running_prefect_server
 
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "prefect.yaml"
+JOBS = len(read_system_specs(FILE, Settings()))
 DEPLOY = (sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all")
 
 
@@ -35,16 +36,16 @@ async def test_the_two_lines_work_on_a_fresh_server_and_agree_with_each_other(pr
     async with prefect_server.client() as client:
         lines: list[str] = []
         first = await apply_system(client, settings, FILE, on_progress=lines.append)
-        assert (first.created, lines[:2]) == (5, ["wrote work pool gda", "wrote work pool gda-system"])
+        assert (first.created, lines[:2]) == (JOBS, ["wrote work pool gda", "wrote work pool gda-system"])
         code, out = await deployed(prefect_server)
         assert code == 0, out
         assert "Deployment 'digest/drain' successfully created" in out
         assert "warn" not in out.lower()
         assert plan(read_system_specs(FILE, settings), await read_existing(client)).lines() == [
-            "0 to create, 0 to update, 0 to delete, 5 unchanged"
+            f"0 to create, 0 to update, 0 to delete, {JOBS} unchanged"
         ]
         again = await apply_system(client, settings, FILE, on_progress=(second := []).append)
-        assert (again.created, again.updated, again.unchanged) == (0, 0, 5)
+        assert (again.created, again.updated, again.unchanged) == (0, 0, JOBS)
         assert [line for line in second if not line.startswith("saved block")] == []
 
 
@@ -74,7 +75,7 @@ async def test_apply_restores_what_prefect_deploy_has_taken_from_the_system_jobs
         await apply_system(client, off, FILE)
         await a_user_with_digest(store)
         found = await make_plan(store, client, off)
-        assert found.summary() == "1 to create, 0 to update, 0 to delete, 5 unchanged"
+        assert found.summary() == f"1 to create, 0 to update, 0 to delete, {JOBS} unchanged"
         code, out = await deployed(prefect_server)
         assert code == 0, out
         found = await make_plan(store, client, off)
@@ -82,7 +83,8 @@ async def test_apply_restores_what_prefect_deploy_has_taken_from_the_system_jobs
         await apply_plan(found, client)
         [drain] = [one for one in await read_existing(client) if one.spec.title == "digest/drain"]
         assert [(one.cron, one.active) for one in drain.spec.schedules] == [("*/20 * * * *", False)]
-        assert (await make_plan(store, client, off)).summary() == "0 to create, 0 to update, 0 to delete, 6 unchanged"
+        settled = f"0 to create, 0 to update, 0 to delete, {JOBS + 1} unchanged"
+        assert (await make_plan(store, client, off)).summary() == settled
 
 
 async def test_pools_and_queues_stand_in_order_and_what_a_person_set_there_stays(
@@ -123,6 +125,6 @@ async def test_a_closed_server_beyond_loopback_gets_the_blocks_and_an_open_one_d
         assert await client.read_work_pools() == []
     async with running_prefect_server(tmp_path / "closed", auth_string="gda:secret") as closed:
         async with closed.client() as client:
-            assert (await apply_system(client, Settings(), FILE)).created == 5
+            assert (await apply_system(client, Settings(), FILE)).created == JOBS
         code, out = await deployed(closed)
         assert code == 0, out

@@ -1,0 +1,79 @@
+"""A plan from what is stored: schedules or cohorts, system jobs, and what Prefect has just now."""
+
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from deployments.apply import read_existing
+from deployments.cohorts import cohort_deployments
+from deployments.kinds import GENERIC, load_kind, load_kinds
+from deployments.operator import operator_deployments
+from deployments.plan import Plan, plan
+from deployments.spec import DeploymentSpec, user_deployments
+from gda.leadership import Leadership
+from gda.settings import Settings
+
+if TYPE_CHECKING:
+    from prefect.client.orchestration import PrefectClient
+
+    from gda.store import Store
+
+
+LEASE = "apply"
+LEASE_TTL = timedelta(seconds=60)
+
+
+@asynccontextmanager
+async def applying(store: "Store", settings: Settings) -> AsyncIterator[Leadership]:
+    """Be the only one who plans and applies: two who did it at once would act on what the other has changed.
+
+    Args:
+        store: where the lease is kept; one whose holder went away lasts a minute.
+        settings: who this instance is, and whether it is the only one.
+
+    Raises:
+        NotLeader: somebody else is at it.
+    """
+    owner = f"{settings.instance_id or LEASE}:{uuid4()}"
+    async with Leadership(store.leases, LEASE, owner, LEASE_TTL, seize=settings.single_instance) as leader:
+        leader.require()
+        yield leader
+
+
+async def make_plan(
+    store: "Store",
+    client: "PrefectClient",
+    settings: Settings,
+    *,
+    system: Collection[DeploymentSpec] = (),
+    prune: bool = False,
+) -> Plan:
+    """Compare what is wanted with what Prefect has.
+
+    Args:
+        store: schedules.
+        client: an open Prefect client.
+        settings: layout, pool, ``max_cohorts``.
+        system: the system jobs, where they shall be compared too.
+        prune: delete cohorts that nobody is in any more.
+
+    Raises:
+        Unavailable: the API cannot be reached or refuses.
+        UnknownKind: a schedule wants a kind that no flow serves.
+    """
+    existing = await read_existing(client)
+    people = await people_deployments(store, settings, there=[one.spec.title for one in existing])
+    return plan([*people, *system], existing, keep_empty=settings.layout == "cohort" and not prune)
+
+
+async def people_deployments(
+    store: "Store", settings: Settings, *, there: Collection[str] = ()
+) -> list[DeploymentSpec]:
+    """The deployments that serve the operator's schedules, and users' in the layout of ``settings``."""
+    schedules, kinds = await store.schedules.all(), load_kinds()
+    own = operator_deployments(schedules, kinds, load_kind(GENERIC), settings)
+    if settings.layout == "cohort":
+        return own + cohort_deployments(await store.cohorts.all(), kinds, settings, there=there)
+    return own + user_deployments(schedules, kinds, settings)
