@@ -10,8 +10,8 @@ if TYPE_CHECKING:
 
 WORKER_TYPE = "process"
 SYSTEM_SUFFIX = "-system"
-SYSTEM_LIMIT = 2
-"""Flow runs at once in the system pool: its jobs are short, and one that hangs must not stop the others."""
+SYSTEM_AT_ONCE = 2
+"""Flow runs that a worker of the system pool begins at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +25,15 @@ class QueueSpec:
 
 @dataclass(frozen=True, slots=True)
 class PoolSpec:
-    """A work pool of the process type; ``limit`` flow runs run at once."""
+    """A work pool of the process type.
+
+    ``limit`` flow runs run at once in the pool (None: Prefect counts nothing), ``at_once`` in one worker of ours.
+    """
 
     name: str
     description: str
-    limit: int
+    limit: int | None
+    at_once: int
     queues: tuple[QueueSpec, ...] = ()
 
 
@@ -41,11 +45,16 @@ QUEUES = (
 
 
 def pool_specs(settings: Settings) -> tuple[PoolSpec, ...]:
-    """The pool of users' work with its queues, and the pool of system jobs, which a clogged first one cannot starve."""
-    name = settings.prefect_pool
+    """The pool of users' work with its queues, and the pool of system jobs, which a clogged first one cannot starve.
+
+    The second has no limit in Prefect: a run whose worker went away counts there until the sweep closes it, so lost
+    runs would stop the very sweep that closes them. The sweep's lease in the ledger lets one work at a time.
+    """
+    name, limit = settings.prefect_pool, settings.prefect_pool_limit
+    system = "GDA: short system jobs, with a worker of their own."
     return (
-        PoolSpec(name, "GDA: users' work.", settings.prefect_pool_limit, QUEUES),
-        PoolSpec(f"{name}{SYSTEM_SUFFIX}", "GDA: short system jobs, with a worker of their own.", SYSTEM_LIMIT),
+        PoolSpec(name, "GDA: users' work.", limit, limit, QUEUES),
+        PoolSpec(f"{name}{SYSTEM_SUFFIX}", system, None, SYSTEM_AT_ONCE),
     )
 
 

@@ -121,7 +121,7 @@ async def apply_system(
 
 def _spec(entry: Mapping[str, Any], settings: Settings, load: Callable[[str], KindSpec]) -> DeploymentSpec:
     kind = load(entry["entrypoint"])
-    pool, limit = entry["work_pool"], entry["concurrency_limit"]
+    pool, limit = entry["work_pool"], entry.get("concurrency_limit") or {}
     return DeploymentSpec(
         flow_name=kind.flow_name,
         name=entry["name"],
@@ -134,8 +134,8 @@ def _spec(entry: Mapping[str, Any], settings: Settings, load: Callable[[str], Ki
         description=entry["description"],
         version=entry.get("version") or kind.version,
         parameter_schema=kind.parameter_schema,
-        concurrency_limit=limit["limit"],
-        collision_strategy=limit["collision_strategy"],
+        concurrency_limit=limit.get("limit"),
+        collision_strategy=limit.get("collision_strategy"),
         job_variables=pool.get("job_variables") or {},
     )
 

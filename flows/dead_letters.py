@@ -7,6 +7,7 @@ from prefect.states import Completed, Failed
 
 from flows.services import open_services
 from gda.errors import UsageError
+from gda.glue.alive import known_alive
 from gda.glue.dead_letter_news import TABLE, row
 from gda.glue.drains import ensure_drain
 from gda.store import Letter, Which
@@ -42,7 +43,7 @@ async def replay_dead_letters(
     if limit < 1 or (per_minute is not None and per_minute < 1):
         return Failed(name="Refused", message="limit and per_minute: give 1 or more")
     which = Which(tuple(occurrences or ()), kind, user, reason, fingerprint)
-    async with open_services() as services:
+    async with open_services() as services, known_alive(services.store):
         letters = services.store.dead_letters
         try:
             if dry_run:

@@ -5,6 +5,7 @@ from functools import partial
 from uuid import uuid4
 
 from prefect import flow
+from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
 from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
@@ -12,33 +13,55 @@ from prefect.states import Completed, Failed
 
 import blocks
 from gda.deaths import tell_of_all_deaths
+from gda.errors import NotLeader
 from gda.glue.api import require_private_api
+from gda.glue.commands import heed
 from gda.glue.dead_letter_news import announce_deaths
 from gda.glue.drains import ensure_drain
 from gda.glue.sweeping import close_runs
 from gda.leadership import Leadership
 from gda.registry import load_registry
-from gda.store import Waker, open_store
-from gda.sweep import LEASE, LEASE_TTL, sweep
+from gda.settings import Settings
+from gda.store import Store, Waker, open_store
+from gda.sweep import LEASE, LEASE_TTL, Swept, sweep
+
+LONGEST_SECONDS = 600
+"""A sweep that hangs ends, so that it does not hold its worker's slot for good."""
 
 
-@flow(name="sweep", version="1", persist_result=False)
+@flow(name="sweep", version="2", persist_result=False, timeout_seconds=LONGEST_SECONDS)
 async def sweep_once() -> State[None]:
     """Sweep, unless another instance does."""
     require_private_api()
     settings = await blocks.load_settings()
     own = str(flow_run.id) if flow_run.id else None
     owner = f"{settings.instance_id or 'sweep'}:{own or uuid4()}"
-    close = partial(close_runs, grace=timedelta(seconds=settings.sweep_grace_seconds), own=own)
     async with (
         open_store(settings) as store,
         Leadership(store.leases, LEASE, owner, LEASE_TTL, seize=settings.single_instance) as leader,
     ):
         if not leader.leading:
             return Completed(name="NotLeader", message="another instance sweeps")
-        swept = await sweep(store, settings, Waker("sweep", own), ensure_drain=ensure_drain, close_runs=close)
-        await announce_deaths(store)
-        await tell_of_all_deaths(store, load_registry().get)
+        try:
+            swept = await _sweep(store, settings, own, leader)
+            await announce_deaths(store)
+            await tell_of_all_deaths(store, load_registry().get)
+        except NotLeader as lost:
+            return Completed(name="NotLeader", message=str(lost))
     for failure in swept.failures:
         get_run_logger().warning("sweep: %s", failure)
     return Failed(message=str(swept)) if swept.failures else Completed(message=str(swept))
+
+
+async def _sweep(store: Store, settings: Settings, own: str | None, leader: Leadership) -> Swept:
+    grace = timedelta(seconds=settings.sweep_grace_seconds)
+    async with get_client() as client:
+        return await sweep(
+            store,
+            settings,
+            Waker("sweep", own),
+            ensure_drain=ensure_drain,
+            close_runs=partial(close_runs, client=client, grace=grace, own=own),
+            heed=partial(heed, client=client, early=-grace),
+            leading=lambda: leader.leading,
+        )

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 
+from gda.errors import NotLeader
 from gda.settings import Settings
 from gda.store import Promised, Store, Waker
 
@@ -22,6 +23,13 @@ EnsureDrain = Callable[[str, str], Awaitable[bool]]
 """Makes sure that a run will perform what waits of (kind, queue); whether it had to ask for one."""
 CloseRuns = Callable[[Store], Awaitable[int]]
 """Closes Prefect runs whose worker went away, and cancels late ones; returns how many."""
+Heed = Callable[[Store], Awaitable[int]]
+"""Skips what people paused or cancelled in Prefect; returns how many slots."""
+
+
+async def nobody_said_anything(_: Store) -> int:
+    """Heed nothing, where there is no Prefect."""
+    return 0
 
 
 @dataclass(slots=True)
@@ -45,7 +53,14 @@ class Swept:
 
 
 async def sweep(
-    store: Store, settings: Settings, waker: Waker, *, ensure_drain: EnsureDrain, close_runs: CloseRuns
+    store: Store,
+    settings: Settings,
+    waker: Waker,
+    *,
+    ensure_drain: EnsureDrain,
+    close_runs: CloseRuns,
+    heed: Heed = nobody_said_anything,
+    leading: Callable[[], bool] = lambda: True,
 ) -> Swept:
     """Sweep once; the caller holds the lease ``sweep``.
 
@@ -55,65 +70,80 @@ async def sweep(
         waker: which run sweeps, for the record.
         ensure_drain: called for each kind and queue in which something waits.
         close_runs: called before leases are recovered, while the ledger still knows whose they were.
+        heed: called before anything is promised; where it fails nothing is, for a person may have forbidden it.
+        leading: whether the lease is still held; asked before each step.
 
     Returns:
         The counts.
+
+    Raises:
+        NotLeader: the lease was lost meanwhile; what was done until then stands, the other instance does the rest.
     """
-    grace = timedelta(seconds=settings.sweep_grace_seconds)
-    swept = Swept()
+    round_ = _Round(store, timedelta(seconds=settings.sweep_grace_seconds), waker, leading)
+    swept = round_.swept
 
     async def close() -> None:
         swept.closed += await close_runs(store)
 
-    async def expire() -> None:
-        swept.skipped += len(await store.ledger.expire_held())
+    async def listen() -> None:
+        swept.skipped += await heed(store)
 
-    steps: list[tuple[str, Callable[[], Awaitable[None]]]] = [
-        ("close runs", close),
-        ("recover", lambda: _recover(store, swept)),
-        ("expire held", expire),
-        ("find missed", lambda: _promise(store, grace, waker, swept)),
-        ("drains", lambda: _drain(store, grace, ensure_drain, swept)),
-    ]
-    for name, step in steps:
-        await _guarded(swept, name, step)
+    await round_.guarded("close runs", close)
+    await round_.guarded("recover", round_.recover)
+    heard = await round_.guarded("heed", listen)
+    await round_.guarded("expire held", round_.expire)
+    if heard:
+        await round_.guarded("find missed", round_.promise)
+    await round_.guarded("drains", lambda: round_.drain(ensure_drain))
     return swept
 
 
-async def _guarded(swept: Swept, name: str, step: Callable[[], Awaitable[None]]) -> None:
-    try:
-        await step()
-    except Exception as error:
-        log.warning("sweep: %s failed (%s); the next sweep tries again", name, type(error).__name__)
-        swept.failures.append(f"{name}: {type(error).__name__}")
+@dataclass(slots=True)
+class _Round:
+    store: Store
+    grace: timedelta
+    waker: Waker
+    leading: Callable[[], bool]
+    swept: Swept = field(default_factory=Swept)
 
+    async def guarded(self, name: str, step: Callable[[], Awaitable[None]]) -> bool:
+        if not self.leading():
+            raise NotLeader(f"another instance sweeps now; this one stopped before {name!r}: {self.swept}")
+        try:
+            await step()
+        except NotLeader:
+            raise
+        except Exception as error:
+            log.warning("sweep: %s failed (%s); the next sweep tries again", name, type(error).__name__)
+            self.swept.failures.append(f"{name}: {type(error).__name__}")
+            return False
+        return True
 
-async def _recover(store: Store, swept: Swept) -> None:
-    while freed := await store.ledger.recover():
-        swept.recovered += freed
-        if freed < RECOVERED_AT_ONCE:
-            return
+    async def recover(self) -> None:
+        freed = RECOVERED_AT_ONCE
+        while freed >= RECOVERED_AT_ONCE and self.leading():
+            freed = await self.store.ledger.recover()
+            self.swept.recovered += freed
 
+    async def expire(self) -> None:
+        self.swept.skipped += len(await self.store.ledger.expire_held())
 
-async def _promise(store: Store, grace: timedelta, waker: Waker, swept: Swept) -> None:
-    for kind, spreads in (await store.sweeping.missed(grace)).items():
-        for spread in spreads:
-            step = partial(_promise_one, store, kind, spread, grace, waker, swept)
-            await _guarded(swept, f"promise {kind}", step)
+    async def promise(self) -> None:
+        for kind, spreads in (await self.store.sweeping.missed(self.grace)).items():
+            for spread in spreads:
+                await self.guarded(f"promise {kind}", partial(self._promise_one, kind, spread))
 
+    async def _promise_one(self, kind: str, spread: int) -> None:
+        made: Promised = await self.store.sweeping.promise(kind, spread, self.grace, self.waker)
+        self.swept.evaluated += made.evaluated
+        self.swept.promised += len(made.scheduled)
+        self.swept.skipped += made.skipped
+        self.swept.failures += [f"schedule {identity}: no longer parses" for identity in made.problems]
 
-async def _promise_one(store: Store, kind: str, spread: int, grace: timedelta, waker: Waker, swept: Swept) -> None:
-    made: Promised = await store.sweeping.promise(kind, spread, grace, waker)
-    swept.evaluated += made.evaluated
-    swept.promised += len(made.scheduled)
-    swept.skipped += made.skipped
-    swept.failures += [f"schedule {identity}: no longer parses" for identity in made.problems]
+    async def drain(self, ensure_drain: EnsureDrain) -> None:
+        for waiting in await self.store.sweeping.waiting(self.grace):
 
+            async def ask(kind: str = waiting.kind, queue: str = waiting.queue) -> None:
+                self.swept.drains += await ensure_drain(kind, queue)
 
-async def _drain(store: Store, grace: timedelta, ensure_drain: EnsureDrain, swept: Swept) -> None:
-    for waiting in await store.sweeping.waiting(grace):
-
-        async def ask(kind: str = waiting.kind, queue: str = waiting.queue) -> None:
-            swept.drains += await ensure_drain(kind, queue)
-
-        await _guarded(swept, f"drain {waiting.kind}", ask)
+            await self.guarded(f"drain {waiting.kind}", ask)

@@ -45,7 +45,7 @@ async def up(*, port: int | None = None) -> None:
                 await server_answers(children, os.environ["PREFECT_API_URL"])
             await children.alongside(_apply(given))
             for pool in pool_specs(given):
-                await start_worker(children, os.environ, pool.name, pool.limit, home)
+                await start_worker(children, os.environ, pool.name, pool.at_once, home)
             _say_where(home)
             await children.alongside(asyncio.Event().wait())
 

@@ -20,6 +20,7 @@ from prefect.states import Failed
 
 from gda.errors import UsageError
 from gda.glue.chunks import Chunk
+from gda.glue.commands import heed_before
 from gda.glue.dead_letter_news import announce_deaths
 from gda.glue.runs import Request, close_abandoned_runs, flow_state, name_run, wake_up
 from gda.glue.shards import ask_for_shards
@@ -85,6 +86,7 @@ async def run_batch(desk: Desk, request: Request, task: OccurrenceTask) -> State
     try:
         call = wake_up(request)
         await close_abandoned_runs(desk.store)
+        await heed_before(call, desk.store, desk.settings)
         await ask_for_shards(desk.store, call, desk.settings)
         async with stopped_by(signal.SIGTERM, lambda: TerminationSignal(signal=signal.SIGTERM)):
             report = await wake(desk, call, batch.perform, announce=name_run)

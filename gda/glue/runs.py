@@ -3,7 +3,6 @@
 import os
 import socket
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid4
@@ -11,10 +10,10 @@ from uuid import UUID, uuid4
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.context import FlowRunContext
-from prefect.exceptions import ObjectNotFound
 from prefect.runtime import flow_run
 from prefect.states import Completed, Crashed, Failed
 
+from gda.glue.closing import end_run
 from gda.glue.shards import SHARD
 from gda.lifecycle import Settlement, Status
 from gda.report import Report
@@ -113,9 +112,8 @@ async def close_abandoned_runs(store: Store) -> list[str]:
     if abandoned:
         async with get_client() as client:
             for run_id in abandoned:
-                with suppress(ObjectNotFound):
-                    state: State[None] = Crashed(message="its worker went away: the leases it held have expired")
-                    await client.set_flow_run_state(UUID(run_id), state)
+                state: State[None] = Crashed(message="its worker went away: the leases it held have expired")
+                await end_run(client, run_id, state)
     return abandoned
 
 

@@ -1,25 +1,31 @@
 """Prefect's side of the sweep: runs whose worker went away are closed, and runs too late to be useful cancelled."""
 
-from collections.abc import Collection, Sequence
-from contextlib import suppress
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from uuid import UUID
+from typing import Any
 
-from prefect.client.orchestration import PrefectClient, get_client
+from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.filters import FlowRunFilter
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.client.schemas.sorting import FlowRunSort
-from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelled, Crashed
 
+from gda.glue.closing import end_run
 from gda.glue.shards import SHARD
 from gda.store import Store
 
 STUCK_AFTER = timedelta(minutes=5)
-MOST = 200
-KEPT = frozenset({"by-hand", SHARD, "system", "drain"})
+PAGE = 200
+"""The most that Prefect's API gives in one answer."""
+PAGES = 5
+KEPT = frozenset({"by-hand", SHARD, "drain"})
 """Tags of late runs that stay: what a person asked for, and what performs the work of all others."""
+SYSTEM = "system"
+SUPERSEDED = "Superseded"
+"""Name of the state in which the sweep cancels a run, which tells it from a person's ``Cancelled``."""
+LIVE = ("RUNNING", "PENDING", "CANCELLING")
+"""Types of the states in which a run holds a slot of its pool."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,31 +37,43 @@ class SeenRun:
     since: datetime
     tags: frozenset[str]
     auto_scheduled: bool
+    deployment: str = ""
 
 
-def stuck(runs: Sequence[SeenRun], *, active: Collection[str], own: str | None, now: datetime) -> list[str]:
-    """Runs RUNNING for 5 minutes that hold no lease and finished nothing in that time (DESIGN 6), but for our own."""
-    return [
-        run.id
-        for run in runs
-        if run.state == "Running" and now - run.since >= STUCK_AFTER and run.id not in active and run.id != own
-    ]
+def stuck(
+    runs: Sequence[SeenRun], *, active: Collection[str], own: str | None, now: datetime, after: timedelta = STUCK_AFTER
+) -> list[SeenRun]:
+    """Runs in one state for 5 minutes without a lease held or an occurrence finished (DESIGN 6), but for our own."""
+    return [run for run in runs if now - run.since >= after and run.id not in active and run.id != own]
 
 
 def late(runs: Sequence[SeenRun], *, grace: timedelta, now: datetime) -> list[str]:
-    """Late runs of users' schedules older than ``grace``: the sweep has promised their slots, a drain serves them."""
+    """Late runs of schedules older than ``grace``: a drain serves users' slots; of a system job the latest run stays.
+
+    Args:
+        runs: those that are late.
+        grace: how late a run may be.
+        now: aware.
+    """
+    newest: dict[str, datetime] = {}
+    for run in runs:
+        newest[run.deployment] = max(run.since, newest.get(run.deployment, run.since))
     return [
         run.id
         for run in runs
-        if run.state == "Late" and run.auto_scheduled and now - run.since >= grace and not run.tags & KEPT
+        if run.auto_scheduled
+        and now - run.since >= grace
+        and not run.tags & KEPT
+        and (SYSTEM not in run.tags or run.since < newest[run.deployment])
     ]
 
 
-async def close_runs(store: Store, *, grace: timedelta, own: str | None) -> int:
+async def close_runs(store: Store, client: PrefectClient, *, grace: timedelta, own: str | None) -> int:
     """Crash stuck runs and cancel late ones.
 
     Args:
         store: tells which runs are alive, and the time.
+        client: an open Prefect client.
         grace: how late a run may be.
         own: the sweep's own flow run, which is left.
 
@@ -63,23 +81,32 @@ async def close_runs(store: Store, *, grace: timedelta, own: str | None) -> int:
         How many were closed.
     """
     active = await store.sweeping.active_runs(STUCK_AFTER)
+    abandoned = await store.ledger.abandoned_runs()
     now = await store.ledger.now()
-    async with get_client() as client:
-        runs = [*await _read(client, "Running"), *await _read(client, "Late")]
-        dead = dict.fromkeys([*await store.ledger.abandoned_runs(), *stuck(runs, active=active, own=own, now=now)])
-        overdue = late(runs, grace=grace, now=now)
-        for run_id in dead:
-            await _end(client, run_id, Crashed(message="its worker went away: no lease was renewed for too long"))
-        for run_id in overdue:
-            await _end(client, run_id, Cancelled(message="too late: its slot is served by a drain"))
-    return len(dead) + len(overdue)
+    live = await _read(client, {"state": {"type": {"any_": list(LIVE)}}})
+    gone = stuck(live, active=active, own=own, now=now, after=STUCK_AFTER)
+    ends = {run.id: _end_of(run) for run in live if run.id in set(abandoned)} | {run.id: _end_of(run) for run in gone}
+    waiting = await _read(client, {"state": {"name": {"any_": ["Late"]}}})
+    too_late = "too late: its work is done by a drain, or by a later run"
+    ends |= {one: Cancelled(name=SUPERSEDED, message=too_late) for one in late(waiting, grace=grace, now=now)}
+    return sum([await end_run(client, run_id, state) for run_id, state in ends.items()])
 
 
-async def _read(client: PrefectClient, state: str) -> list[SeenRun]:
-    wanted = {"tags": {"all_": ["gda"]}, "state": {"name": {"any_": [state]}}}
-    found = await client.read_flow_runs(
-        flow_run_filter=FlowRunFilter.model_validate(wanted), sort=FlowRunSort.EXPECTED_START_TIME_ASC, limit=MOST
-    )
+def _end_of(run: SeenRun) -> State[None]:
+    message = "its worker went away: no lease was renewed for too long"
+    return Cancelled(message=message) if run.state == "Cancelling" else Crashed(message=message)
+
+
+async def _read(client: PrefectClient, wanted: Mapping[str, Any]) -> list[SeenRun]:
+    found: list[FlowRun] = []
+    asked = FlowRunFilter.model_validate({"tags": {"all_": ["gda"]}, **wanted})
+    for page in range(PAGES):
+        part = await client.read_flow_runs(
+            flow_run_filter=asked, sort=FlowRunSort.EXPECTED_START_TIME_ASC, limit=PAGE, offset=page * PAGE
+        )
+        found += part
+        if len(part) < PAGE:
+            break
     return [_seen(run) for run in found if run.state]
 
 
@@ -88,9 +115,5 @@ def _seen(run: FlowRun) -> SeenRun:
     since = run.state.timestamp
     if run.state.name == "Late" and run.expected_start_time:
         since = run.expected_start_time
-    return SeenRun(str(run.id), run.state.name or "", since, frozenset(run.tags), bool(run.auto_scheduled))
-
-
-async def _end(client: PrefectClient, run_id: str, state: State[None]) -> None:
-    with suppress(ObjectNotFound):
-        await client.set_flow_run_state(UUID(run_id), state)
+    name, auto = run.state.name or "", bool(run.auto_scheduled)
+    return SeenRun(str(run.id), name, since, frozenset(run.tags), auto, str(run.deployment_id or ""))

@@ -3,11 +3,14 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import select, true, update
+from sqlalchemy import delete, select, true, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from gda.store.database import Database
 from gda.store.tables import leases
+
+RUN = "run:"
+"""Begins the names of leases that are one flow run's sign of life; they are forgotten when it ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +24,7 @@ class NamedLease:
 
 
 class Leases:
-    """The named leases of one database; rows are never deleted, so that fences rise for good."""
+    """The named leases of one database; rows of lasting names stay, so that fences rise for good."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -69,6 +72,11 @@ class Leases:
             mine = (leases.c.name == lease.name, leases.c.fence == lease.fence, leases.c.expires_at > now)
             result = await connection.execute(update(leases).where(*mine).values(expires_at=now))
         return result.rowcount == 1
+
+    async def forget(self, name: str) -> None:
+        """Delete the lease of a name that nobody will use again."""
+        async with self._database.write() as connection:
+            await connection.execute(delete(leases).where(leases.c.name == name))
 
     async def find(self, name: str) -> NamedLease | None:
         """The lease as it stands, expired ones included; None when nobody ever held it."""

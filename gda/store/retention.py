@@ -7,10 +7,15 @@ from sqlalchemy import delete, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gda.store.database import Database
-from gda.store.tables import dead_letters, occurrences, unique_keys
+from gda.store.leases import RUN
+from gda.store.tables import dead_letters, leases, occurrences, unique_keys
 
 BATCH = 500
 _FINISHED = text("gda_occurrences.status IN ('done', 'skipped', 'cancelled', 'discarded')")
+
+_OF_RUNS = leases.c.name.startswith(RUN)
+UNUSED = timedelta(days=1)
+"""What a flow run left that died goes after this, long after the sweep has closed the run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +49,7 @@ class Retention:
                 select(dead_letters.c.occurrence_id).where(dead_letters.c.closed_at <= now - keep_letters).limit(limit)
             )
             letters = await connection.execute(delete(dead_letters).where(dead_letters.c.occurrence_id.in_(old)))
+            await connection.execute(delete(leases).where(_OF_RUNS, leases.c.expires_at <= now - UNUSED))
             finished = (
                 select(occurrences.c.id)
                 .where(_FINISHED, occurrences.c.finished_at <= now - keep)

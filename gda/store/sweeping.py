@@ -14,7 +14,7 @@ from gda.lifecycle import Status
 from gda.store.database import Database
 from gda.store.promises import Defaults, Promised, Waker, promise_due
 from gda.store.scopes import Scope
-from gda.store.tables import occurrences, schedules
+from gda.store.tables import leases, occurrences, schedules
 
 CHUNK = 500
 _ENABLED = text("gda_schedules.enabled")
@@ -79,11 +79,16 @@ class Sweeping:
             return [Waiting(row.kind, row.queue, row.number) for row in rows]
 
     async def active_runs(self, window: timedelta) -> set[str]:
-        """Prefect flow runs that held a lease, or finished an occurrence, within the last ``window``."""
+        """Prefect flow runs that held a lease, or finished an occurrence, within the last ``window``.
+
+        Named leases count too: the owner of one that a flow run holds ends with the run's id.
+        """
         async with self._database.read() as connection:
             since = await self._database.clock.now(connection) - window
             rows = [await connection.execute(query) for query in (leased_since(since), finished_since(since))]
-            return {row.flow_run_id for part in rows for row in part}
+            owners = await connection.execute(select(leases.c.owner).where(leases.c.expires_at > since))
+            named = {row.owner.rpartition(":")[2] for row in owners}
+            return named | {row.flow_run_id for part in rows for row in part}
 
 
 def next_kind(after: str) -> Select[Any]:

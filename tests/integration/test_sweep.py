@@ -1,14 +1,10 @@
-"""The sweep: what it promises, recovers and asks drains for, on both databases; an empty one reads indexes only."""
+"""The sweep: what it promises, recovers and asks drains for, on both databases."""
 
 from datetime import timedelta
-
-from sqlalchemy import text
-from sqlalchemy.dialects import postgresql, sqlite
 
 from gda.lifecycle import Status
 from gda.settings import Settings
 from gda.store import ByHand, Scope, Store, Waker, Worker
-from gda.store.sweeping import finished_since, leased_since, next_kind, overdue_spreads, ready
 from gda.sweep import Swept, sweep
 from tests.builders import MORNING, VirtualClock, a_store, a_user_with_digest
 
@@ -89,26 +85,3 @@ async def test_ten_thousand_schedules_and_an_empty_ledger_send_nothing(database_
         await store.schedules.add_many(wishes, {})
         found, asked = await swept(store, there := []), there
     assert (found.evaluated, found.promised, asked) == (0, 0, [])
-
-
-async def test_the_sweep_reads_through_indexes_only(database_url):
-    queries = [
-        next_kind(""),
-        overdue_spreads("digest", MORNING),
-        ready(MORNING, timedelta(seconds=120)),
-        leased_since(MORNING),
-        finished_since(MORNING),
-    ]
-    async with a_store(database_url) as store, store.database.read() as connection:
-        is_sqlite = store.database.is_sqlite
-        if not is_sqlite:
-            await connection.execute(text("SET enable_seqscan = off"))
-        for query in queries:
-            dialect = sqlite.dialect() if is_sqlite else postgresql.dialect()
-            spelled = str(query.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
-            explain = "EXPLAIN QUERY PLAN " if is_sqlite else "EXPLAIN "
-            rows = (await connection.execute(text((explain + spelled).replace(":", r"\:")))).all()
-            plan = "\n".join(str(row[-1]) for row in rows)
-            assert "Seq Scan" not in plan, plan
-            assert "USING" in plan or "Index" in plan, plan
-            assert "ix_gda_" in plan, plan
