@@ -45,7 +45,6 @@ class Registry:
         """
         for name in (job_type.kind, *job_type.aliases):
             self._require_free(name, job_type)
-        self._unread.pop(job_type.kind, None)
         self._types[job_type.kind] = job_type
         self._aliases |= dict.fromkeys(job_type.aliases, job_type.kind)
         return job_type
@@ -57,7 +56,7 @@ class Registry:
             AlreadyExists: the kind is taken.
         """
         if kind in self._unread or kind in self._types or kind in self._aliases:
-            raise AlreadyExists(_taken(kind))
+            raise AlreadyExists(_taken(kind, self._aliases.get(kind)))
         self._unread[kind] = load
 
     def get(self, kind: str) -> JobType:
@@ -99,8 +98,8 @@ class Registry:
 
     def _require_free(self, name: str, job_type: JobType) -> None:
         holder = self._types.get(self._aliases.get(name, name))
-        if (holder is not None and holder is not job_type) or (name in self._unread and name != job_type.kind):
-            raise AlreadyExists(_taken(name))
+        if (holder is not None and holder is not job_type) or name in self._unread:
+            raise AlreadyExists(_taken(name, self._aliases.get(name)))
 
     def _advice(self, kind: str) -> str:
         if kind in self._problems:
@@ -142,10 +141,11 @@ def _checked(kind: str, found: object) -> JobType:
         )
     if found.kind != kind:
         raise UsageError(
-            f"entry point {kind!r} of group {GROUP} gives kind {found.kind!r}; name the entry point as the kind"
+            f"entry point {kind!r} of group {GROUP} gives kind {found.kind!r}: name the entry point {found.kind}"
         )
     return found
 
 
-def _taken(name: str) -> str:
-    return f"kind {name!r} is registered already; choose another name or register into a new Registry"
+def _taken(name: str, present: str | None) -> str:
+    holder = f", as an earlier name of {present}" if present else ""
+    return f"kind {name!r} is registered already{holder}; choose another name or register into a new Registry"

@@ -97,8 +97,10 @@ def test_an_old_name_leads_to_the_kind_and_a_wrong_one_names_the_nearest():
     assert registry.get("inventory") is renamed
     with pytest.raises(UnknownKind, match="did you mean stock-count"):
         registry.get("stock-cuont")
-    with pytest.raises(AlreadyExists, match="'inventory' is registered already"):
+    with pytest.raises(AlreadyExists, match="'inventory' is registered already, as an earlier name of stock-count"):
         registry.register(job_type(kind="inventory")(lambda job: None))
+    with pytest.raises(AlreadyExists, match="'digest' is registered already"):
+        load_registry().register(job_type(kind="digest")(lambda job: None))
     assert load_registry().get("digest").kind == "digest"
 
 
@@ -107,5 +109,23 @@ def test_a_wrong_declaration_is_refused_with_advice():
         job_type(kind="a", queue="critcal")
     with pytest.raises(UsageError, match="write stock-take"):
         job_type(kind="StockTake")
+    with pytest.raises(UsageError, match=r"write package\.module\.function, with dots"):
+        job_type(kind="a", flow="acme_jobs/flows.py:deliver")
+    with pytest.raises(UsageError, match="name each earlier name once, and not the kind itself"):
+        job_type(kind="a", aliases=["a"])
     with pytest.raises(UsageError, match="it is called with \\(job\\)"):
         job_type(kind="a")(lambda: None)
+
+
+def test_an_entry_point_of_another_name_or_thing_is_left_out_and_its_kind_says_why():
+    registry = Registry()
+    registry.announce("stocktake", lambda: stock_take)
+    registry.announce("stock-list", lambda: "a string")
+    registry.announce("stock-map", lambda: 1 / 0)
+
+    with pytest.raises(UnknownKind, match=r"'stocktake' is left out: .* gives kind 'stock-take': name the entry point"):
+        registry.get("stocktake")
+    with pytest.raises(UnknownKind, match="gives a str; it must name what @job_type made"):
+        registry.get("stock-list")
+    with pytest.raises(UnknownKind, match=r"its package cannot be imported \(ZeroDivisionError\)"):
+        registry.get("stock-map")
