@@ -7,13 +7,14 @@ from cyclopts import App
 
 from gda.cli.kinds import require_kind
 from gda.cli.output import Count, Json, Row, show_fields, show_json, show_rows
+from gda.cli.owners import Meant, find_schedule
 from gda.cli.run import store
 from gda.errors import UsageError
 from gda.lifecycle import Status
 
 if TYPE_CHECKING:
     from gda.lifecycle import Occurrence
-    from gda.store import Story
+    from gda.store import Store, Story
 
 app = App(name="occurrences")
 SHORT_ID = 8
@@ -61,6 +62,66 @@ async def show(occurrence: str, /, *, json: Json = False) -> None:
         show_json(story)
     else:
         show_story(story)
+
+
+@app.command
+async def why(
+    occurrence: str | None = None,
+    /,
+    *,
+    user: str | None = None,
+    slot: str | None = None,
+    kind: str = "digest",
+    name: str = "default",
+    json: Json = False,
+) -> None:
+    """Tell in a sentence what happened to an occurrence, or to a slot, even to one that has no occurrence.
+
+    Args:
+        occurrence: Its id; a beginning that fits only one is enough.
+        user: Instead of an id, with --slot: whose, by id or address.
+        slot: The local time that was promised, such as 2026-03-08T07:30.
+        kind: With --user: of which kind.
+        name: With --user: of which schedule.
+        json: Print JSON.
+    """
+    if (occurrence is None) == (user is None or slot is None):
+        raise UsageError("name an occurrence by its id, or give --user and --slot; `gda occurrences list` shows ids")
+    async with store() as opened:
+        sentence, found = await (
+            _why_occurrence(opened, occurrence)
+            if occurrence is not None
+            else _why_slot(opened, Meant(user, require_kind(kind)), name, slot or "")
+        )
+    if json:
+        show_json({"why": sentence, "occurrence": found})
+    else:
+        print(sentence)
+
+
+async def _why_occurrence(opened: "Store", occurrence: str) -> "tuple[str, Occurrence | None]":
+    from gda.why import why_occurrence
+
+    story = await opened.history.story(occurrence)
+    return why_occurrence(story, await opened.ledger.now()), story.occurrence
+
+
+async def _why_slot(opened: "Store", asked: Meant, name: str, slot: str) -> "tuple[str, Occurrence | None]":
+    from gda.schedule import parse_slot, slot_name
+    from gda.store.promises import dedup_key
+    from gda.why import Missing, why_missing
+
+    schedule = await find_schedule(opened, asked, name)
+    wanted = slot_name(parse_slot(slot))
+    rows = await opened.history.list(kind=asked.kind, key=dedup_key(schedule.user_id, name, wanted))
+    if rows:
+        return await _why_occurrence(opened, rows[0].id)
+    skipped = await opened.history.list(
+        user_id=schedule.user_id, kind=asked.kind, status=Status.SKIPPED, limit=MOST_SHOWN
+    )
+    now, revisions = await opened.ledger.now(), await opened.revisions.of(schedule)
+    mine = [row for row in skipped if row.schedule_id == schedule.id]
+    return why_missing(Missing(wanted, schedule, revisions, mine, now)), None
 
 
 @app.command

@@ -20,6 +20,7 @@ from gda.store.queue import Queue
 from gda.store.records import Attempt, Credential, Effect, MailCursor, Schedule, User
 from gda.store.renames import Renames
 from gda.store.retention import Retention
+from gda.store.revisions import Revision, Revisions
 from gda.store.schedules import Schedules, Wish
 from gda.store.schema import current, downgrade, require_current, upgrade
 from gda.store.scopes import Scope
@@ -58,6 +59,8 @@ __all__ = [
     "Queue",
     "Renames",
     "Retention",
+    "Revision",
+    "Revisions",
     "Schedule",
     "Schedules",
     "Scope",
@@ -93,6 +96,7 @@ class Store:
     credentials: Credentials
     schedules: Schedules
     cohorts: Cohorts
+    revisions: Revisions
     ledger: Ledger
     queue: Queue
     effects: Effects
@@ -117,6 +121,7 @@ def make_store(database: Database, settings: Settings) -> Store:
         credentials=Credentials(database),
         schedules=Schedules(database, Defaults.of(settings)),
         cohorts=Cohorts(database),
+        revisions=Revisions(database),
         ledger=Ledger(database, settings, writes=writes, reads=reads),
         queue=Queue(database),
         effects=Effects(writes=writes, reads=reads),

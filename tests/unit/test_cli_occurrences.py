@@ -51,3 +51,26 @@ def test_an_occurrence_that_does_not_exist_cancels_nothing(gda: Gda) -> None:
     assert "name the occurrences" in gda("occurrences", "cancel").refusal
     [row] = json.loads(gda("occurrences", "list", "--json").out)
     assert row["status"] == "scheduled"
+
+
+def test_why_tells_of_an_occurrence_and_of_a_slot_with_or_without_one(gda: Gda) -> None:
+    ids = owed(gda, "ada")
+    [row] = json.loads(gda("occurrences", "list", "--json").out)
+    by_id = gda("occurrences", "why", ids["ada"][:8])
+    by_slot = gda("occurrences", "why", "--user", "ada@example.org", "--slot", row["slot"], "--json")
+    long_ago = gda("occurrences", "why", "--user", "ada", "--slot", "2020-03-10T07:30")
+    assert by_id.out == f"digest of ada, slot {row['slot']}: {by_id.out.partition(': ')[2]}"
+    assert "waits for a run to take it; promised by a person" in by_id.out
+    assert json.loads(by_slot.out) == {"why": by_id.out.strip(), "occurrence": row}
+    assert "never promised, for it was due at 2020-03-10T07:30:00Z and the schedule was made at" in long_ago.out
+
+
+def test_why_of_neither_or_both_or_of_no_slot_is_refused(gda: Gda) -> None:
+    ids = owed(gda, "ada")
+    assert "give --user and --slot" in gda("occurrences", "why").refusal
+    assert "give --user and --slot" in gda("occurrences", "why", ids["ada"], "--user", "ada", "--slot", "x").refusal
+    assert "is no local date and time" in gda("occurrences", "why", "--user", "ada", "--slot", "soon").refusal
+    assert (
+        "no digest schedule named 'evening'"
+        in gda("occurrences", "why", "--user", "ada", "--slot", "2026-03-10T07:30", "--name", "evening").refusal
+    )
