@@ -1,5 +1,8 @@
 """A death that nobody saw happen is told to the kind's hooks: once, by whoever knows the kind and comes first."""
 
+import pytest
+
+from flows.sweep import sweep_once
 from gda.deaths import tell_of_all_deaths, tell_of_deaths
 from gda.declare import job_type
 from gda.errors import UnknownKind
@@ -10,6 +13,7 @@ from gda.outcome import Fail
 from gda.registry import Registry
 from gda.store import ByHand, Scope, Store, Waker, Which, Worker
 from tests.builders import VirtualClock, a_store, a_user_with_digest
+from tests.support.flow_runs import a_scene
 from tests.support.wakes import woken
 
 DIGEST = Scope("digest", user_id="ada")
@@ -100,3 +104,22 @@ async def test_a_replayed_occurrence_that_kills_its_worker_again_is_news_again(d
         await tell_of_deaths(store, kind_that_notes(heard))
 
     assert heard == ["ada poison nobody"] * 2
+
+
+@pytest.mark.slow
+async def test_the_sweep_tells_of_poison_that_it_finds_itself(prefect_server, tmp_path, monkeypatch):
+    heard = []
+    registry = Registry()
+    registry.register(kind_that_notes(heard))
+    monkeypatch.setattr("flows.sweep.load_registry", lambda: registry)
+    async with a_scene(prefect_server, tmp_path, monkeypatch, "ada") as scene:
+        ledger = scene.house.store.ledger
+        await ledger.promise_by_hand(DIGEST, ByHand(), Waker("hand"))
+        for suspects in (False, True):
+            [claim] = await ledger.claim(DIGEST, Worker("doomed"), limit=1, impatient=True, suspects=suspects)
+            await ledger.start(claim)
+            await ledger.abandon(Worker("doomed"))
+        states = [await sweep_once(return_state=True) for _ in range(2)]
+
+    assert [state.is_completed() for state in states] == [True, True], states
+    assert heard == ["ada poison nobody"]
