@@ -35,18 +35,25 @@ async def plan(
         detailed_exitcode: Exit with 0 for no change, 2 for changes, 1 for any error.
         json: Print JSON.
     """
+    from deployments.capacity import advice, busiest
+
     try:
+        given = _laid_out(layout)
         async with store() as opened, prefect_client() as client:
-            found = await make_plan(opened, client, _laid_out(layout), prune=prune)
+            found = await make_plan(opened, client, given, prune=prune)
+            busy = busiest(await opened.cohorts.all(), given, await opened.ledger.now())
     except Exception as error:
         if not detailed_exitcode:
             raise
         report_failure(error)
         return FAILED
+    limit = given.prefect_pool_limit
     if json:
-        show_json(found.to_json())
+        show_json({**found.to_json(), "busiest": [minute.to_json(limit) for minute in busy]})
     else:
-        print("\n".join(found.lines()))
+        print("\n".join([*found.lines(), *(f"busy {minute.line(limit)}" for minute in busy)]))
+    if warning := advice(busy, given):
+        say(f"warning: {warning}")
     return CHANGES if detailed_exitcode and found.changes else 0
 
 
