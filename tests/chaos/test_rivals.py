@@ -31,7 +31,7 @@ async def test_a_clock_that_is_ten_minutes_off_steals_no_live_lease(database_url
     size = 40 if FULL else 16
     async with a_crew(database_url) as crew:
         await owe_nothing_much(crew, size)
-        await crew.start("slow", noop_seconds=2 * LEASE_SECONDS)
+        await crew.start("slow", noop_seconds=LEASE_SECONDS + 1.5)
         await until(lambda: "slow" in crew.pids, "the process", 30)
         while not (await crew.store.history.counts()).get("running"):
             await asyncio.sleep(0.02)
