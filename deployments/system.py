@@ -36,6 +36,7 @@ OVERLAYS: Mapping[tuple[str, str], Overlay] = {
     ("flows.digest.deliver_digests", "drain"): Overlay("digest_drain_cron", "digest_drain_enabled"),
     ("flows.sweep.sweep_once", "sweep"): Overlay("sweep_cron", "sweep_enabled"),
     ("flows.retention.prune_old_rows", "retention"): Overlay("retention_cron", "retention_enabled"),
+    ("deployments.nightly.apply_at_night", "nightly"): Overlay("apply_cron", "apply_enabled"),
 }
 """By entry point and deployment name."""
 
