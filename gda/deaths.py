@@ -18,7 +18,8 @@ async def tell_of_deaths(store: Store, job_type: JobType) -> int:
         How many.
     """
     count = 0
-    for name in (job_type.kind, *job_type.aliases):
+    # Mostly there is none, and a look must not cost a writing transaction.
+    for name in {job_type.kind, *job_type.aliases}.intersection(await store.untold.kinds()):
         while news := await store.untold.take(name):
             for claim, settlement in news:
                 await job_type.hooks.settled(claim, settlement)

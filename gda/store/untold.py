@@ -4,7 +4,7 @@ Whoever settles an attempt as dead tells its hooks at once. Where a worker died 
 letter waits here until a process that knows the kind takes the news and tells it.
 """
 
-from sqlalchemy import select, text, update
+from sqlalchemy import exists, select, text, update
 
 from gda.lifecycle import Claim, DeadReason, Settlement, Status
 from gda.store.claims import OCCURRENCE_COLUMNS, occurrence_from
@@ -14,8 +14,8 @@ from gda.store.tables import dead_letters, occurrences
 MOST = 500
 # Spelled out: with a bound value SQLite cannot use the index of the untold.
 _UNTOLD = text("gda_dead_letters.told_at IS NULL")
-_LETTERS = dead_letters.join(occurrences, occurrences.c.id == dead_letters.c.occurrence_id)
-_KINDS = select(occurrences.c.kind).distinct().select_from(_LETTERS).where(_UNTOLD).order_by(occurrences.c.kind)
+# A join, or DISTINCT, would have SQLite walk through all occurrences and look up a letter for each.
+_KINDS = select(occurrences.c.kind).where(occurrences.c.id.in_(select(dead_letters.c.occurrence_id).where(_UNTOLD)))
 
 
 class Untold:
@@ -27,7 +27,7 @@ class Untold:
     async def kinds(self) -> list[str]:
         """Of which kinds there is news."""
         async with self._database.read() as connection:
-            return list((await connection.execute(_KINDS)).scalars())
+            return sorted(set((await connection.execute(_KINDS)).scalars()))
 
     async def take(self, kind: str, limit: int = MOST) -> list[tuple[Claim, Settlement]]:
         """Up to ``limit`` deaths of ``kind``, each given to exactly one caller, who tells the kind's hooks of it.
@@ -38,7 +38,8 @@ class Untold:
             The claim as it stood (its owner is gone, so it has none), and what it was settled as.
         """
         own = dead_letters.c.occurrence_id
-        wanted = select(own).select_from(_LETTERS).where(_UNTOLD, occurrences.c.kind == kind)
+        of_kind = exists().where(occurrences.c.id == own, occurrences.c.kind == kind)
+        wanted = select(own).where(_UNTOLD, of_kind)
         wanted = wanted.order_by(dead_letters.c.created_at).limit(limit)
         async with self._database.write() as connection:
             if connection.dialect.name == "postgresql":

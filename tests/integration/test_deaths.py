@@ -13,6 +13,7 @@ from gda.outcome import Fail
 from gda.registry import Registry
 from gda.store import ByHand, Scope, Store, Waker, Which, Worker
 from tests.builders import VirtualClock, a_store, a_user_with_digest
+from tests.integration.test_plans import plan_of, statements_of
 from tests.support.flow_runs import a_scene
 from tests.support.wakes import woken
 
@@ -123,3 +124,15 @@ async def test_the_sweep_tells_of_poison_that_it_finds_itself(prefect_server, tm
 
     assert [state.is_completed() for state in states] == [True, True], states
     assert heard == ["ada poison nobody"]
+
+
+async def test_looking_for_news_reads_the_index_of_the_untold_and_writes_nothing(tmp_path):
+    async with a_store(f"sqlite+aiosqlite:///{tmp_path}/gda.db", clock=VirtualClock()) as store:
+        asked = await statements_of(store, lambda store: tell_of_deaths(store, kind_that_notes([])))
+        taking = await statements_of(store, lambda store: store.untold.take("digest"))
+        plans = [line for statement in [*asked, *taking] for line in await plan_of(store, *statement)]
+
+    assert [statement.split()[0] for statement, _ in asked] == ["SELECT"]
+    looks = [line for line in plans if "gda_" in line and "(occurrence_id=?)" not in line and "(id=?)" not in line]
+    assert len(looks) == 2
+    assert all("ix_gda_dead_letters_untold" in line for line in looks), plans
