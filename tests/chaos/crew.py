@@ -91,6 +91,7 @@ class Crew:
                 owner = f"drain-{len(self.pids)}"
                 await self.start(owner, **order)
                 await self.over(owner, seconds=seconds)
+                assert self.ended[owner] == 0, "a drain failed; it says above by what"
             rows = await self.store.history.list(limit=5000)
             if all(row.finished_at for row in rows):
                 return rows
