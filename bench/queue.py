@@ -47,6 +47,7 @@ class Round:
     first_settle_seconds: float
     settle_seconds: float
     flow_runs: int
+    crashed_runs: int
     cpu_flow: float
     cpu_server: float
     cpu_worker: float
@@ -65,7 +66,7 @@ class Round:
             (f"{title}: from then to the first settlement", f"{self.first_settle_seconds:.1f} s"),
             (f"{title}: from then to the last settlement", f"{self.settle_seconds:.1f} s"),
             (f"{title}: done per second", f"{self.jobs / self.seconds:.0f}"),
-            (f"{title}: flow runs", f"{self.flow_runs}"),
+            (f"{title}: flow runs / crashed among them", f"{self.flow_runs} / {self.crashed_runs}"),
             (f"{title}: CPU per job, flow runs", f"{self.cpu_flow:.2f} ms"),
             (f"{title}: CPU per job, Prefect server", f"{self.cpu_server:.2f} ms"),
             (f"{title}: CPU per job, worker", f"{self.cpu_worker:.2f} ms"),
@@ -151,7 +152,6 @@ async def _rounds(server: PrefectServer, folder: Path, settings: Settings, jobs:
 async def _round(arena: Arena, kind: JobType, jobs: int, say: Say) -> Round:
     say(f"{jobs} jobs of kind {kind.kind}, {kind.chunk} to a task run")
     before = {pid: cpu_seconds(pid) for pid in (arena.server_pid, arena.worker_pid)}
-    earlier = len(await _drains(arena.client))
     with Watch(arena.worker_pid) as watch:
         began = time.monotonic()
         wanted = [NewJob(kind.kind)] * jobs
@@ -161,7 +161,7 @@ async def _round(arena: Arena, kind: JobType, jobs: int, say: Say) -> Round:
             raise RuntimeError("no drain is deployed")
         first = await _until_done(arena, kind.kind, 1) - enqueued
         last = await _until_done(arena, kind.kind, jobs) - enqueued
-        await _until_idle(arena.client)
+        runs = await _until_idle(arena.client, kind.kind)
     spent = {pid: cpu_seconds(pid) - seconds for pid, seconds in before.items()}
     return Round(
         chunk=kind.chunk,
@@ -169,7 +169,8 @@ async def _round(arena: Arena, kind: JobType, jobs: int, say: Say) -> Round:
         enqueue_seconds=enqueued - began,
         first_settle_seconds=first,
         settle_seconds=last,
-        flow_runs=len(await _drains(arena.client)) - earlier,
+        flow_runs=len(runs),
+        crashed_runs=crashed(runs),
         cpu_flow=sum(watch.cpu.values()) / jobs * 1000,
         cpu_server=spent[arena.server_pid] / jobs * 1000,
         cpu_worker=spent[arena.worker_pid] / jobs * 1000,
@@ -184,33 +185,40 @@ async def _until_done(arena: Arena, kind: str, count: int) -> float:
     while (counts := await arena.store.history.counts(kind=kind)).get(Status.DONE, 0) < count:
         if time.monotonic() > look_at_runs:
             look_at_runs = time.monotonic() + RUNS_EVERY_SECONDS
-            refuse_failures(await _drains(arena.client))
+            refuse_idleness(await _drains(arena.client, kind))
         if time.monotonic() > deadline:
             raise RuntimeError(f"the jobs did not come to their end: {counts}")
         await asyncio.sleep(LOOK_EVERY_SECONDS)
     return time.monotonic()
 
 
-async def _until_idle(client: PrefectClient) -> None:
-    """Wait until every flow run has ended, so that the next round has the machine to itself."""
+async def _until_idle(client: PrefectClient, kind: str) -> list[FlowRun]:
+    """Wait until every drain has ended, so that the next round has the machine to itself."""
     while True:
-        runs = await _drains(client)
+        runs = await _drains(client, kind)
         if all(run.state and run.state.is_final() for run in runs):
-            return
+            return runs
         await asyncio.sleep(RUNS_EVERY_SECONDS)
 
 
-def refuse_failures(runs: Sequence[FlowRun]) -> None:
-    """Stop the measurement when a drain did not come to a good end. Raises RuntimeError."""
-    for run in runs:
-        if run.state and (run.state.is_failed() or run.state.is_crashed()):
-            raise RuntimeError(f"flow run {run.name} ended as {run.state.name}: {run.state.message}")
+def refuse_idleness(runs: Sequence[FlowRun]) -> None:
+    """Stop the measurement when no drain is at work or about to be: nobody would do the rest. Raises RuntimeError."""
+    states = [run.state for run in runs if run.state]
+    if states and all(state.is_final() for state in states):
+        raise RuntimeError(f"all drains have ended, the last as {states[-1].name}: {states[-1].message}")
 
 
-async def _drains(client: PrefectClient) -> list[FlowRun]:
+def crashed(runs: Sequence[FlowRun]) -> int:
+    """How many drains did not come to a good end; the others did their share."""
+    return sum(bool(run.state and not run.state.is_completed()) for run in runs)
+
+
+async def _drains(client: PrefectClient, kind: str) -> list[FlowRun]:
+    """The flow runs that perform jobs of ``kind``."""
     while True:
         try:
-            return await client.read_flow_runs(flow_filter=FlowFilter(name=FlowFilterName(any_=["run-job"])))
+            runs = await client.read_flow_runs(flow_filter=FlowFilter(name=FlowFilterName(any_=["run-job"])))
+            return [run for run in runs if run.parameters.get("kind") == kind]
         except (
             PrefectHTTPStatusError
         ) as error:  # Its database in memory is locked now and then while states are written.

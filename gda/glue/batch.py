@@ -87,7 +87,7 @@ async def run_batch(desk: Desk, request: Request, task: OccurrenceTask) -> State
         call = wake_up(request)
         await close_abandoned_runs(desk.store)
         await heed_before(call, desk.store, desk.settings)
-        await ask_for_shards(desk.store, call, desk.settings)
+        await ask_for_shards(desk.store, call, desk.settings, desk.job_type.chunk)
         async with stopped_by(signal.SIGTERM, lambda: TerminationSignal(signal=signal.SIGTERM)):
             report = await wake(desk, call, batch.perform, announce=name_run)
         if report.dead:

@@ -23,6 +23,8 @@ from gda.store.settlements import Ending
 from gda.store.tables import occurrences
 
 PROMISE_CHUNK = 500
+OPERATOR_EARLY = timedelta(seconds=15)
+"""How early an operator's slot is promised at most: with one each 20 s, 90 s would make a wake-up wait for four."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ class Ledger:
                     connection,
                     scope,
                     now=now,
-                    early=self._early,
+                    early=self._early_for(scope),
                     waker=waker,
                     defaults=defaults or self._defaults,
                     limit=PROMISE_CHUNK,
@@ -70,6 +72,9 @@ class Ledger:
             # A schedule with a very long debt is settled over several rounds, so only an empty round is the end.
             if part.evaluated == 0:
                 return total
+
+    def _early_for(self, scope: Scope) -> timedelta:
+        return min(self._early, OPERATOR_EARLY) if scope.operator else self._early
 
     async def promise_by_hand(
         self, scope: Scope, request: ByHand, waker: Waker, defaults: Defaults | None = None
@@ -117,7 +122,7 @@ class Ledger:
         """How many occurrences of ``scope`` are to be performed now, promised or not yet."""
         async with self._database.read() as connection:
             now = await self._database.clock.now(connection)
-            return await backlog(connection, scope, now=now, early=self._early)
+            return await backlog(connection, scope, now=now, early=self._early_for(scope))
 
     async def next_ready(self, scope: Scope) -> datetime | None:
         """When the earliest promised occurrence of ``scope`` becomes ready, None when none waits."""

@@ -24,7 +24,7 @@ def stock_take(job: Job) -> Done:
 async def test_a_plain_function_is_performed_once():
     async with a_test_ledger() as ledger:
         await ledger.owe(stock_take, "ada", "daily 07:30")
-        await ledger.assert_enqueued(stock_take, count=1)
+        await ledger.assert_promised(stock_take, count=1)
 
         reports = [str(await ledger.drain(stock_take)) for _ in range(2)]
 

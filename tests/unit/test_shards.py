@@ -17,3 +17,9 @@ def test_a_batch_is_shared_when_it_is_more_than_one_process_should_do_and_never_
 
 def test_sharing_can_be_switched_off() -> None:
     assert shards_wanted(100_000, Settings(shard_runs=0)) == 0
+
+
+def test_a_chunk_s_occurrences_are_cheaper_so_one_process_does_four_times_as_many() -> None:
+    settings = Settings(shard_size=2500, shard_runs=3)
+    assert [shards_wanted(backlog, settings, 200) for backlog in (10_000, 10_001, 100_000)] == [0, 1, 3]
+    assert shards_wanted(10_000, settings, 2) == 1
