@@ -1,5 +1,6 @@
 """A kind that was renamed goes on with what was written under its earlier name: nothing is lost, nothing done twice."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -95,6 +96,22 @@ async def test_a_worker_that_began_under_the_earlier_name_settles_what_it_holds(
 
     assert (report, done) == ("nothing due", [])
     assert rows == [("stock-count", "2026-03-09T07:30", "done", "by the old one")]
+
+
+async def test_however_many_of_the_new_release_wake_at_once_each_slot_is_done_once(database_url):
+    done, users = [], [f"u{number}" for number in range(40)]
+    async with a_store(database_url, clock=VirtualClock()) as store:
+        await store.users.add_many([(user, f"{user}@example.org", "UTC") for user in users])
+        await store.schedules.add_many([Wish(user, "inventory", "daily 07:30") for user in users], {})
+        await store.ledger.promise_by_hand(Scope("inventory"), ByHand(), Waker("hand"))
+        wakes = [counting(done, "stock-count", "inventory"), counting(done, "inventory")] * 3
+        await asyncio.gather(*(woken(store, kind, owner=f"w{n}") for n, kind in enumerate(wakes)))
+        await woken(store, wakes[0])
+        rows = await rows_of(store)
+
+    assert sorted(done) == sorted(f"{user} 2026-03-09T07:30" for user in users)
+    assert {(row[0], row[2]) for row in rows} == {("stock-count", "done")}
+    assert len(rows) == len(users)
 
 
 @pytest.mark.parametrize("begun", [True, False], ids=["done-under-the-earlier-name", "waiting-under-both"])
