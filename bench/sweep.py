@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bench.statements import Script, Statement, recorded
 from gda.settings import Settings
 from gda.store import Database, Scope, Store, Waker, Wish, Worker, make_store, open_database
-from gda.store.tables import UtcInstant
+from gda.store.instants import UtcInstant
 from gda.sweep import sweep
 
 MOST_MILLISECONDS = 50.0

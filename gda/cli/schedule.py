@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from cyclopts import App
 
+from gda.cli.durations import duration
 from gda.cli.kinds import adopt_earlier_names, require_kind
 from gda.cli.output import Count, Flag, Json, Row, show_fields, show_json, show_rows
 from gda.cli.owners import OPERATOR, Meant, find_schedule, meant, owner_of, read_expression, read_payload
@@ -35,6 +36,9 @@ async def set_(
     timezone: str | None = None,
     name: str = "default",
     catch_up: Literal["none", "latest", "all"] = "latest",
+    catch_up_window: str = "12h",
+    expire_after: str | None = None,
+    spread: str = "0s",
     force: Flag = False,
     json: Json = False,
 ) -> None:
@@ -51,6 +55,9 @@ async def set_(
         timezone: IANA name; the user's own, or UTC, when left out.
         name: Tells several schedules of one kind apart.
         catch_up: What becomes of slots that nobody woke for.
+        catch_up_window: How long ago they may have been due, such as 12h or 2d.
+        expire_after: After this a slot is worth nothing any more, however it came to be late.
+        spread: Perform up to this much later, each user always at the same time; slots and due times stay.
         force: Allow a second schedule at the same times under another name.
         json: Print JSON.
     """
@@ -67,7 +74,18 @@ async def set_(
         owner = await owner_of(opened, asked)
         place = timezone or (owner.timezone if owner else "UTC")
         parsed = read_expression(asked.rest, timezone=place, most=most, system=system, seconds=seconds)
-        wish = Wish(owner.id if owner else None, asked.kind, str(parsed), timezone, name, catch_up, settings=own)
+        wish = Wish(
+            owner.id if owner else None,
+            asked.kind,
+            str(parsed),
+            timezone,
+            name,
+            catch_up,
+            catch_up_window=duration(catch_up_window),
+            spread=duration(spread),
+            expire_after=duration(expire_after) if expire_after else None,
+            settings=own,
+        )
         saved = await opened.schedules.set(wish, force=force)
         now = await opened.ledger.now()
     _show_saved(saved, parsed, now, as_json=json)

@@ -140,6 +140,7 @@ def _decide(row: Any, now: datetime, early: timedelta) -> DueDecision:
     policies = Policies(
         catch_up=CatchUp(row.catch_up),
         catch_up_window=timedelta(seconds=row.catch_up_window_seconds),
+        expire_after=expire_after(row),
         spread=timedelta(seconds=row.spread_seconds),
     )
     return decide_due(
@@ -152,6 +153,11 @@ def _decide(row: Any, now: datetime, early: timedelta) -> DueDecision:
         early=early,
         spread_key=row.id,
     )
+
+
+def expire_after(row: Any) -> timedelta | None:
+    """How long a slot of a stored schedule is worth anything; None where the age limit alone counts."""
+    return None if row.expire_after_seconds is None else timedelta(seconds=row.expire_after_seconds)
 
 
 def _refused(decision: DueDecision, reason: str) -> DueDecision:
@@ -172,7 +178,7 @@ def _rows_of(row: Any, decision: DueDecision, now: datetime, waker: Waker, defau
             slot=promise.slot,
             due_at=promise.due_at,
             ready_at=promise.not_before or promise.due_at,
-            expires_at=age_limit(promise.due_at, end),
+            expires_at=age_limit(promise.due_at, end, expire_after(row)),
             status=Status(promise.status),
             reason=promise.reason,
             note=promise.note,
@@ -184,11 +190,14 @@ def _rows_of(row: Any, decision: DueDecision, now: datetime, waker: Waker, defau
     ]
 
 
-def age_limit(due_at: datetime, next_due_at: datetime | None) -> datetime:
-    """When an occurrence is no longer worth an attempt: at the next one, or after 24 h if they come faster."""
-    if next_due_at is None or next_due_at - due_at < SHORT_PERIOD:
-        return due_at + AGE_LIMIT
-    return next_due_at
+def age_limit(due_at: datetime, next_due_at: datetime | None, expire_after: timedelta | None = None) -> datetime:
+    """When an occurrence is no longer worth an attempt: at the next one, or after 24 h if they come faster.
+
+    ``expire_after`` is the schedule's own limit, where that comes first.
+    """
+    often = next_due_at is None or next_due_at - due_at < SHORT_PERIOD
+    limit = due_at + AGE_LIMIT if often or next_due_at is None else next_due_at
+    return limit if expire_after is None else min(limit, due_at + expire_after)
 
 
 def occurrence_row(

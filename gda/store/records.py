@@ -37,6 +37,7 @@ class Schedule:
     catch_up: str = "latest"
     catch_up_window: timedelta = timedelta(hours=12)
     spread: timedelta = timedelta(0)
+    expire_after: timedelta | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     problem: str = ""
     paused_in_prefect_at: datetime | None = None

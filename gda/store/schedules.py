@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from gda.errors import AlreadyExists, UsageError
 from gda.schedule import Expression, first_after, parse, parse_stored
 from gda.store.database import Database
-from gda.store.promises import Defaults, Waker, promise_due
+from gda.store.promises import Defaults, Waker, expire_after, promise_due
 from gda.store.records import Schedule, User
 from gda.store.scopes import Scope, schedules_with_owner
 from gda.store.tables import schedule_revisions, schedules, users
@@ -37,6 +37,7 @@ class Wish:
     catch_up: str = "latest"
     catch_up_window: timedelta = timedelta(hours=12)
     spread: timedelta = timedelta(0)
+    expire_after: timedelta | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -169,6 +170,7 @@ def _values(wish: Wish, expression: Expression, timezone: str, now: datetime) ->
         "catch_up": wish.catch_up,
         "catch_up_window_seconds": int(wish.catch_up_window.total_seconds()),
         "spread_seconds": int(wish.spread.total_seconds()),
+        "expire_after_seconds": None if wish.expire_after is None else int(wish.expire_after.total_seconds()),
         "settings": dict(wish.settings),
         "problem": "",
     }
@@ -261,6 +263,7 @@ def _schedule(row: Any) -> Schedule:
         catch_up=row.catch_up,
         catch_up_window=timedelta(seconds=row.catch_up_window_seconds),
         spread=timedelta(seconds=row.spread_seconds),
+        expire_after=expire_after(row),
         settings=row.settings,
         problem=row.problem,
         paused_in_prefect_at=row.paused_in_prefect_at,

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from deployments.cohorts import TICK
 from deployments.system import find_file
 from gda.lifecycle import Occurrence
 from gda.store import ByHand, Scope, Store, Waker
@@ -40,7 +41,7 @@ def test_an_unknown_timezone_is_refused_with_the_nearest_and_nobody_is_added(gda
 
 def test_nobody_gets_the_name_of_a_system_job(gda: Gda) -> None:
     system = {entry["name"] for entry in yaml.safe_load(find_file().read_text())["deployments"]}
-    assert system == RESERVED_IDS
+    assert system | {TICK} == RESERVED_IDS
     refused = gda("user", "add", "ada@example.org", "--timezone", "Europe/London", "--id", "drain").refusal
     assert refused == "user id 'drain' is the name of a system job in Prefect: choose another, see --id"
     add(gda, "drain@example.org")
@@ -272,3 +273,13 @@ def test_the_schema_goes_down_and_up_again(gda: Gda) -> None:
     assert gda("db", "upgrade").code == 0
     assert gda("user", "list").code == 0
     assert "name a version" in gda("db", "upgrade", "9999").refusal
+
+
+def test_how_late_a_slot_may_come_is_set_and_shown(gda: Gda) -> None:
+    add(gda)
+    limits = ("--catch-up-window", "2d", "--expire-after", "90m", "--spread", "10m")
+    assert gda("schedule", "set", "ada", "digest", "daily 07:30", *limits).code == 0
+    [saved] = json.loads(gda("schedule", "list", "--json").out)
+    assert (saved["catch_up_window"], saved["expire_after"], saved["spread"]) == (172800.0, 5400.0, 600.0)
+    refusal = gda("schedule", "set", "ada", "digest", "daily 08:30", "--spread", "ten").refusal
+    assert "duration 'ten' is not understood" in refusal
