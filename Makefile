@@ -26,7 +26,7 @@ demo: $(READY) ## Show it working: sandbox, Prefect server, worker and sample us
 
 test: check ## Run the checks and all tests with coverage (ARGS go to pytest)
 	@rm -f .coverage .coverage.*
-	@$(BIN)/coverage run -m pytest $(ARGS)
+	@$(BIN)/coverage run -m pytest --durations 40 --durations-min 5 $(ARGS)
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
 
@@ -50,7 +50,7 @@ lock: $(READY) ## Resolve requirements.lock anew (ARGS=--upgrade takes the newes
 bench: $(READY) ## Measure throughput and latency (ARGS go to python -m bench)
 	@$(BIN)/python -m bench $(ARGS)
 
-model: $(READY) ## Try 200 sequences of 50 steps on the ledger against a short model (MODEL=1000x50 for more)
+model: $(READY) ## Try 200 sequences of 50 steps on each database against a short model (MODEL=1000x50 for more)
 	@MODEL=$${MODEL:-200x50} $(BIN)/python -m pytest -q --timeout 3600 tests/integration/test_ledger_model.py $(ARGS)
 
 chaos: $(READY) ## Kill, stop and race real workers in the full amounts (ARGS go to pytest)
