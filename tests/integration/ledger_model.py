@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 LEASE = timedelta(seconds=60)
 MOST_ATTEMPTS = 3
-WAITING = ("scheduled", "retrying")
+WAITING, SETTLED = ("scheduled", "retrying"), ("done", "skipped", "dead", "cancelled", "discarded")
 
 
 @dataclass
@@ -25,12 +25,14 @@ class Row:
     lease: datetime | None = None
     effect: str | None = None
     busy: datetime | None = None
+    letter: str | None = None
 
     def takes(self, owner: str, now: datetime) -> None:
         self.status, self.owner, self.lease, self.fence = "running", owner, now + LEASE, self.fence + 1
 
     def lets_go(self, status: str, ready: datetime) -> None:
         self.status, self.ready, self.owner, self.lease, self.open = status, ready, None, None, None
+        self.letter = "open" if status == "dead" else self.letter
 
     def goes_back(self, now: datetime) -> None:
         self.lets_go("retrying" if self.attempts else "scheduled", max(self.ready, now))
@@ -57,3 +59,7 @@ class Row:
         status = ends.get(how) or ("dead" if exhausted or late else "retrying")
         self.lets_go(status, now + wait if status == "retrying" else self.ready)
         self.suspect = False
+
+    def is_replayed(self, now: datetime) -> None:
+        self.lets_go("scheduled", now)
+        self.letter, self.burnt, self.suspect, self.expires = "replayed", 0, False, now + timedelta(hours=24)

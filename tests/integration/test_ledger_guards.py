@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 
 from gda.errors import ClaimLost
 from gda.lifecycle import Claim, DeadReason, Settlement, Status
-from gda.store import ByHand, Confirmation, Credential, Intent, MailCursor, Scope, Store, Waker, Worker
+from gda.store import ByHand, Confirmation, Credential, Intent, MailCursor, Scope, Store, Waker, Which, Worker
 from tests.builders import MORNING, VirtualClock, a_store, a_user_with_digest
 
 ALL = Scope("digest")
@@ -168,3 +168,16 @@ async def test_each_errand_of_a_shared_read_holds_its_own_users_things(database_
         assert errand.credential.refresh_token == f"sealed for {user}"
         assert errand.cursor is not None
         assert errand.cursor.recent_ids == (f"mail of {user}",)
+
+
+async def test_what_is_replayed_keeps_its_name_so_that_asking_again_makes_no_second_one(database_url):
+    async with a_store(database_url, clock=VirtualClock(MORNING)) as store:
+        await owed(store, "ada")
+        claim = await claimed(store, "ada", "w")
+        await store.ledger.settle(claim, 1, DEAD)
+        await store.dead_letters.replay(Which(), by="ops")
+        [asked] = await store.ledger.promise_by_hand(of("ada"), ByHand(), Waker("hand"))
+        rows = await store.history.list()
+
+    assert not asked.new
+    assert [(row.id, row.status) for row in rows] == [(claim.occurrence.id, Status.SCHEDULED)]

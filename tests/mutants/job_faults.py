@@ -159,8 +159,8 @@ JOB_FAULTS = (
         (
             Edit(
                 "gda/glue/runs.py",
-                "                    await client.set_flow_run_state(UUID(run_id), state)\n",
-                "                    pass\n",
+                "                await end_run(client, run_id, state)\n",
+                "                pass\n",
             ),
         ),
         (

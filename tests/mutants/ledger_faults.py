@@ -123,8 +123,8 @@ LEDGER_FAULTS = (
         (
             Edit(
                 CLAIMS,
-                "    return {(row.id, row.fence) for row in await connection.execute(query)}\n",
-                "    there = {row.id for row in await connection.execute(query)}\n"
+                "    return {(identity, fence) for identity, fence in rows.all()}\n",
+                "    there = {identity for identity, _ in rows.all()}\n"
                 "    return {(c.occurrence.id, c.fence) for c in claims if c.occurrence.id in there}\n",
             ),
         ),
@@ -133,7 +133,13 @@ LEDGER_FAULTS = (
     Fault(
         "the check before the send forgets the lease's end",
         ("I2", "I5"),
-        (Edit(CLAIMS, "            occurrences.c.lease_expires_at > now,\n", ""),),
+        (
+            Edit(
+                CLAIMS,
+                '    occurrences.c.lease_expires_at > bindparam("b_now", type_=occurrences.c.lease_expires_at.type),\n',
+                "",
+            ),
+        ),
         (f"{GUARDS}test_before_it_sends_a_worker_whose_lease_ran_out_is_refused_though_nobody_took_over[sqlite]",),
     ),
     Fault(
@@ -212,9 +218,8 @@ LEDGER_FAULTS = (
         (
             Edit(
                 "gda/store/scopes.py",
-                "    if scope.user_id is not None:\n        conditions.append(occurrences.c.user_id == scope.user_id)\n"
-                "    if scope.queue",
-                "    if scope.queue",
+                "        conditions.append(occurrences.c.user_id == scope.user_id)\n",
+                "        pass\n",
             ),
         ),
         (f"{GUARDS}test_a_wake_up_for_one_user_takes_and_settles_nobody_elses[sqlite]",),
@@ -273,8 +278,8 @@ LEDGER_FAULTS = (
         (
             Edit(
                 "gda/sweep.py",
-                "    grace = timedelta(seconds=settings.sweep_grace_seconds)\n",
-                "    grace = timedelta(0)\n",
+                "_Round(store, timedelta(seconds=settings.sweep_grace_seconds), waker, leading)",
+                "_Round(store, timedelta(0), waker, leading)",
             ),
         ),
         ("tests/integration/test_sweep.py::test_a_missed_slot_is_promised_after_the_grace_and_once[sqlite]",),
@@ -282,7 +287,7 @@ LEDGER_FAULTS = (
     Fault(
         "sweep that recovers nobody",
         ("I4",),
-        (Edit("gda/sweep.py", '        ("recover", lambda: _recover(store, swept)),\n', ""),),
+        (Edit("gda/sweep.py", '    await round_.guarded("recover", round_.recover)\n', ""),),
         ("tests/integration/test_sweep.py::test_what_a_dead_worker_left_is_recovered_and_gets_a_drain[sqlite]",),
     ),
     Fault(

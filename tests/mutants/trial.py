@@ -15,7 +15,7 @@ from tests.mutants.fault import Fault
 
 COPIED = ("gda", "flows", "deployments", "blocks", "tests", "docs", "pyproject.toml", "prefect.yaml", "README.md")
 PATIENCE_SECONDS = 240
-PYTEST = ("-m", "pytest", "-q", "-rA", "-p", "no:cacheprovider", "--timeout", "90")
+PYTEST = ("-m", "pytest", "-q", "-rA", "-p", "no:cacheprovider")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +39,8 @@ def copy_tree(source: Path, target: Path) -> None:
             shutil.copy2(path, target / name)
 
 
-async def try_fault(fault: Fault, pristine: Path, folder: Path) -> Verdict:
-    """Judge one fault in a copy of ``pristine`` below ``folder``."""
+async def try_fault(fault: Fault, pristine: Path, folder: Path, patience: int = PATIENCE_SECONDS) -> Verdict:
+    """Judge one fault in a copy of ``pristine`` below ``folder``; its tests get ``patience`` seconds in all."""
     started = time.monotonic()
     if problems := fault.problems(pristine):
         return Verdict(fault, False, "OUT OF DATE: " + "; ".join(problems), 0.0)
@@ -48,15 +48,17 @@ async def try_fault(fault: Fault, pristine: Path, folder: Path) -> Verdict:
     for edit in fault.edits:
         edit.apply(folder)
         _forget_bytecode(folder / edit.file)
-    code, output = await run_tests(folder, fault.tests)
+    code, output = await run_tests(folder, fault.tests, patience)
     await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
     survivors = [test for test in fault.tests if f"FAILED {test}" not in output]
-    return Verdict(fault, code == 1 and not survivors, _why(code, survivors, output), time.monotonic() - started)
+    return Verdict(
+        fault, code == 1 and not survivors, _why(code, survivors, output, patience), time.monotonic() - started
+    )
 
 
-def _why(code: int | None, survivors: Sequence[str], output: str) -> str:
+def _why(code: int | None, survivors: Sequence[str], output: str, patience: int) -> str:
     if code is None:
-        return f"NOT JUDGED: the tests took longer than {PATIENCE_SECONDS} s"
+        return f"NOT JUDGED: the tests took longer than {patience} s"
     if code > 1:
         return f"NOT JUDGED: pytest ended with {code}: {output.strip().splitlines()[-1]}"
     return f"SURVIVED: {', '.join(survivors)} passed" if survivors else "caught"
@@ -67,14 +69,14 @@ def _forget_bytecode(source: Path) -> None:
         compiled.unlink()
 
 
-async def run_tests(folder: Path, tests: Sequence[str]) -> tuple[int | None, str]:
+async def run_tests(folder: Path, tests: Sequence[str], patience: int = PATIENCE_SECONDS) -> tuple[int | None, str]:
     """Run ``tests`` in the tree at ``folder``; pytest's exit code (None: took too long) and what it printed."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("GDA_", "PYTHONPATH"))}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     # The tree's own modules must win over the installed ones, in children of the tests too.
     environment["PYTHONPATH"] = str(folder)
     child = await asyncio.create_subprocess_exec(
-        *(sys.executable, *PYTEST, *tests),
+        *(sys.executable, *PYTEST, "--timeout", str(patience), *tests),
         cwd=folder,
         env=environment,
         stdout=asyncio.subprocess.PIPE,
@@ -82,7 +84,7 @@ async def run_tests(folder: Path, tests: Sequence[str]) -> tuple[int | None, str
         start_new_session=True,
     )
     try:
-        output, _ = await asyncio.wait_for(child.communicate(), PATIENCE_SECONDS)
+        output, _ = await asyncio.wait_for(child.communicate(), patience)
     except TimeoutError:
         return None, ""
     finally:  # Whoever stops the trial stops its tests too.
