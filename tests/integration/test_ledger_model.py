@@ -1,6 +1,6 @@
 """Any sequence of calls, clocks, crashes and late workers leaves the ledger where a short model says it stands.
 
-``make test`` tries 20 sequences of 30 steps on SQLite; ``make model`` tries 200 of 50 on both databases (``MODEL=NxM``).
+``make test`` tries 20 sequences of 30 steps on SQLite; ``make model`` 200 of 50 on both databases (``MODEL=NxM``).
 ``python -m tests.mutants --model`` shows which deliberate faults this finds alone.
 """
 
