@@ -3,8 +3,10 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from gda.cli.kept_plan import require_same, save_plan
 from gda.cli.kinds import adopt_earlier_names
 from gda.cli.output import Flag, Json, show_json
 from gda.cli.run import FAILED, confirm, report_failure, say, settings, store
@@ -24,7 +26,12 @@ Layout = Literal["user", "cohort"]
 
 
 async def plan(
-    *, layout: Layout | None = None, prune: Flag = False, detailed_exitcode: Flag = False, json: Json = False
+    *,
+    layout: Layout | None = None,
+    prune: Flag = False,
+    save: Path | None = None,
+    detailed_exitcode: Flag = False,
+    json: Json = False,
 ) -> int:
     """Show what `gda apply` would change in Prefect; nothing is written.
 
@@ -32,6 +39,7 @@ async def plan(
         layout: How schedules become deployments: one per user and kind, or one per cohort of those who share a time;
             GDA_LAYOUT when left out.
         prune: Delete cohorts that nobody is in any more, as the nightly apply does.
+        save: Keep the plan in this file, for `gda apply --plan`.
         detailed_exitcode: Exit with 0 for no change, 2 for changes, 1 for any error.
         json: Print JSON.
     """
@@ -47,6 +55,8 @@ async def plan(
             raise
         report_failure(error)
         return FAILED
+    if save is not None:
+        save_plan(found, save)
     limit = given.prefect_pool_limit
     if json:
         show_json({**found.to_json(), "busiest": [minute.to_json(limit) for minute in busy]})
@@ -58,7 +68,13 @@ async def plan(
 
 
 async def apply(
-    *, system: Flag = False, layout: Layout | None = None, prune: Flag = False, yes: Flag = False, json: Json = False
+    *,
+    system: Flag = False,
+    layout: Layout | None = None,
+    prune: Flag = False,
+    plan: Path | None = None,
+    yes: Flag = False,
+    json: Json = False,
 ) -> None:
     """Bring Prefect's deployments in line with schedules and settings; what does not differ is not touched.
 
@@ -67,6 +83,7 @@ async def apply(
         layout: How schedules become deployments: one per user and kind, or one per cohort of those who share a time;
             GDA_LAYOUT when left out.
         prune: Delete cohorts that nobody is in any more, as the nightly apply does.
+        plan: Do what `gda plan --save` has kept, and nothing when that is not what is to be done now.
         yes: Delete deployments of users who are gone without asking.
         json: Print JSON.
     """
@@ -81,7 +98,9 @@ async def apply(
             await adopt_earlier_names(opened)
             found = await make_plan(opened, client, given, prune=prune)
             await _require_pool(client, given)
-            if found.delete:
+            if plan is not None:
+                require_same(found, plan)
+            elif found.delete:
                 gone = ", ".join(one.spec.title for one in found.delete)
                 confirm(f"{len(found.delete)} deployments will be deleted: {gone}.", yes=yes)
             leader.require()
