@@ -5,7 +5,7 @@ due.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from prefect.client.orchestration import PrefectClient, get_client
@@ -145,7 +145,8 @@ async def _cancelled(client: PrefectClient, since: datetime, until: datetime) ->
 
 def _command(run: FlowRun) -> CancelledRun | None:
     owner = owner_of(run.tags)
-    if owner is not None and run.auto_scheduled:
-        return CancelledRun(str(run.id), *owner, at=run.expected_start_time)
+    if owner is not None and run.auto_scheduled and run.expected_start_time:
+        # Prefect's datetimes are of a class of its own, which not every driver takes.
+        return CancelledRun(str(run.id), *owner, at=datetime.fromtimestamp(run.expected_start_time.timestamp(), UTC))
     # A drain performs the work of many: whoever cancels it stops that run, not them.
     return CancelledRun(str(run.id)) if owner is not None or "by-hand" in run.tags else None
