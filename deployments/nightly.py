@@ -10,6 +10,8 @@ from deployments.apply import apply
 from deployments.planning import applying, make_plan
 from gda.errors import NotLeader
 from gda.glue.api import require_private_api
+from gda.registry import load_registry
+from gda.renaming import adopt_renamed
 from gda.store import open_store
 
 
@@ -20,6 +22,7 @@ async def apply_at_night() -> State[None]:
     settings = await blocks.load_settings()
     try:
         async with open_store(settings) as store, applying(store, settings) as leader, get_client() as client:
+            await adopt_renamed(store, load_registry())
             found = await make_plan(store, client, settings, prune=True)
             leader.require()
             await apply(found, client)
