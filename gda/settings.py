@@ -4,6 +4,7 @@ Precedence is argument, block, environment, default: ``Settings(**values)`` lays
 or arguments over the environment. Secrets are ``SecretStr``: their text forms are masked.
 """
 
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Literal, Self
@@ -13,6 +14,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MailSecurity = Literal["none", "starttls", "tls"]
 Layout = Literal["user", "cohort"]
+
+PLAIN_NAME = re.compile(r"(?!pg_)[a-z][a-z0-9_]{0,62}")
+"""A PostgreSQL schema that need not be quoted anywhere; names that begin with pg_ are the server's own."""
 
 
 class Settings(BaseSettings):
@@ -25,6 +29,9 @@ class Settings(BaseSettings):
     home: Path = Field(Path(".gda"), description="State folder, mode 0700.")
     database_url: SecretStr | None = Field(
         None, description="SQLAlchemy URL with an async driver; default: a file in home."
+    )
+    database_schema: str = Field(
+        "", description="PostgreSQL schema of GDA's tables, made by `gda db upgrade`; default: the server's own choice."
     )
     keys: SecretStr | None = Field(
         None, description="Fernet keys, comma-separated, newest first; default: the file home/keys."
@@ -120,16 +127,41 @@ class Settings(BaseSettings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _schema_is_a_plain_name(self) -> Self:
+        name, on_sqlite = self.database_schema, "postgresql" not in self._scheme
+        if name and not PLAIN_NAME.fullmatch(name):
+            raise ValueError(
+                f"GDA_DATABASE_SCHEMA={name!r} is no plain name: write up to 63 of a-z, 0-9 and _, "
+                "first a letter, not pg_"
+            )
+        if name and on_sqlite:
+            raise ValueError(
+                f"GDA_DATABASE_SCHEMA={name!r}: only PostgreSQL has schemas; leave it empty or set GDA_DATABASE_URL"
+            )
+        return self
+
+    @property
+    def _scheme(self) -> str:
+        return self.database_url.get_secret_value().partition(":")[0] if self.database_url else ""
+
     @property
     def database(self) -> str:
         """The database's URL, absolute, so that it means the same in every working directory."""
         if self.database_url is not None:
-            return self.database_url.get_secret_value()
+            return _in_schema(self.database_url.get_secret_value(), self.database_schema)
         return f"sqlite+aiosqlite:///{self.home.resolve() / 'gda.db'}"
 
     @property
     def lease(self) -> timedelta:
         return timedelta(seconds=self.lease_seconds)
+
+
+def _in_schema(url: str, schema: str) -> str:
+    # Within the URL it reaches whoever opens the database, on other machines too: the block holds the URL.
+    if not schema or "schema=" in url.partition("?")[2]:
+        return url
+    return f"{url}{'&' if '?' in url else '?'}schema={schema}"
 
 
 def load_settings(**overrides: object) -> Settings:

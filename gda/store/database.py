@@ -6,11 +6,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 from sqlalchemy import event, text
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from gda.errors import UsageError
+from gda.settings import PLAIN_NAME
 
 SQLITE_BUSY_MILLISECONDS = 30_000
 DRIVERS = {"sqlite": "aiosqlite", "postgresql": "asyncpg"}
@@ -19,6 +20,7 @@ DRIVERS = {"sqlite": "aiosqlite", "postgresql": "asyncpg"}
 _SQLITE_NOW = text("SELECT strftime('%Y-%m-%dT%H:%M:%f', 'now')")
 _POSTGRESQL_NOW = text("SELECT clock_timestamp()")
 _IDLE = "SET idle_in_transaction_session_timeout = {}"
+_SEARCH = 'SET search_path = "{}"'
 
 
 class Clock(Protocol):
@@ -44,8 +46,9 @@ class DatabaseClock:
 class Database:
     """An engine with a clock; every statement of GDA runs inside :meth:`read` or :meth:`write`."""
 
-    def __init__(self, engine: AsyncEngine, clock: Clock) -> None:
+    def __init__(self, engine: AsyncEngine, clock: Clock, schema: str | None = None) -> None:
         self.engine = engine
+        self.schema = schema
         self._readers = engine.execution_options(gda_reads=True)
         self.clock = clock
 
@@ -77,7 +80,8 @@ def open_database(
     """Make an engine for ``url``; connects on first use.
 
     Args:
-        url: SQLAlchemy URL with ``sqlite+aiosqlite`` or ``postgresql+asyncpg`` (a bare dialect name gets its driver).
+        url: SQLAlchemy URL with ``sqlite+aiosqlite`` or ``postgresql+asyncpg`` (a bare dialect name gets its driver);
+            ``?schema=NAME`` puts GDA's tables into that schema of a PostgreSQL.
         clock: defaults to the database's own.
         pool_size: connections kept.
         patience: how long PostgreSQL waits inside a transaction for a process that says nothing, before it ends the
@@ -94,24 +98,43 @@ def open_database(
                 f"database {parsed.drivername!r}: use sqlite+aiosqlite or postgresql+asyncpg in GDA_DATABASE_URL"
             )
         parsed = parsed.set(drivername=f"{dialect}+{DRIVERS[dialect]}")
+        schema = _schema_of(parsed)
+        parsed = parsed.difference_update_query(["schema"])
         if dialect == "sqlite":
             return Database(_sqlite_engine(parsed, pool_size), clock or DatabaseClock())
-        engine = _postgresql_engine(parsed, pool_size, patience)
+        engine = _postgresql_engine(parsed, pool_size, patience, schema)
     except (ArgumentError, NoSuchModuleError):
         raise UsageError(
             "GDA_DATABASE_URL cannot be read; it looks like postgresql+asyncpg://user:pass@host/name"
         ) from None
-    return Database(engine, clock or DatabaseClock())
+    return Database(engine, clock or DatabaseClock(), schema)
 
 
-def _postgresql_engine(url: Any, pool_size: int, patience: timedelta) -> AsyncEngine:
+def _schema_of(url: URL) -> str | None:
+    given = url.query.get("schema")
+    if given is None:
+        return None
+    if not url.drivername.startswith("postgresql"):
+        raise UsageError(f"schema {given!r}: only PostgreSQL has schemas; take it out of GDA_DATABASE_URL")
+    if not isinstance(given, str) or not PLAIN_NAME.fullmatch(given):
+        raise UsageError(
+            f"schema {given!r} is no plain name: write up to 63 of a-z, 0-9 and _, first a letter, not pg_"
+        )
+    return given
+
+
+def _postgresql_engine(url: URL, pool_size: int, patience: timedelta, schema: str | None) -> AsyncEngine:
     engine = create_async_engine(url, pool_size=pool_size, pool_pre_ping=True)
     milliseconds = round(patience.total_seconds() * 1000)
 
-    @event.listens_for(engine.sync_engine, "connect")
+    # First of all, for SQLAlchemy asks a new server for its default schema.
+    @event.listens_for(engine.sync_engine, "connect", insert=True)
     def _configure(connection: Any, _record: Any) -> None:
         # Said after connecting: poolers such as pgbouncer refuse settings that they do not know in the start message.
         connection.run_async(lambda driver: driver.execute(_IDLE.format(milliseconds)))
+        if schema is not None:
+            # The path, rather than a name in each statement: conditions spelled as text and migrations follow it too.
+            connection.run_async(lambda driver: driver.execute(_SEARCH.format(schema)))
 
     return engine
 

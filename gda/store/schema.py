@@ -10,6 +10,7 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.schema import CreateSchema
 
 from gda.errors import SchemaOutOfDate, Unavailable, UsageError
 from gda.store.database import Database
@@ -70,7 +71,7 @@ async def require_current(database: Database) -> None:
 
 async def upgrade(database: Database, revision: str = "head") -> str:
     """Bring the schema up to ``revision``; returns the version it has then. Raises UsageError for an unknown one."""
-    return await _migrate(database, lambda config: command.upgrade(config, revision))
+    return await _migrate(database, lambda config: command.upgrade(config, revision), create=True)
 
 
 async def downgrade(database: Database, revision: str) -> str:
@@ -78,7 +79,7 @@ async def downgrade(database: Database, revision: str) -> str:
     return await _migrate(database, lambda config: command.downgrade(config, revision))
 
 
-async def _migrate(database: Database, step: Callable[[Config], None]) -> str:
+async def _migrate(database: Database, step: Callable[[Config], None], *, create: bool = False) -> str:
     def run(connection: Connection) -> None:
         config = Config()
         config.set_main_option("script_location", str(MIGRATIONS))
@@ -88,6 +89,8 @@ async def _migrate(database: Database, step: Callable[[Config], None]) -> str:
     try:
         _make_folder(database)
         async with database.write() as connection:
+            if create and database.schema is not None:
+                await connection.execute(CreateSchema(database.schema, if_not_exists=True))
             await connection.run_sync(run)
     except CommandError as error:
         raise UsageError(f"{error}: name a version, `head`, `-1` or `base`") from None

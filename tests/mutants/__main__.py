@@ -1,7 +1,7 @@
 """``python -m tests.mutants [WORDS]``: try every deliberate fault (or those whose name holds WORDS); print a table.
 
-Each fault is written into a temporary copy of the tree, never into the tree itself. With ``--model`` faults of the ledger
-are tried against the Hypothesis model alone (200 sequences of 50 steps), which must find each. Exit code 1 when one
+Each fault is written into a temporary copy of the tree, never into the tree itself. With ``--model`` faults in the
+ledger are tried against the Hypothesis model alone (200 sequences of 50 steps), which must find each. Exit 1 when one
 survives, when one no longer fits the code, or when the tests that name them fail without any fault.
 """
 
