@@ -17,13 +17,16 @@ from gda.glue.sweeping import PAGE, PAGES
 from gda.runner import WakeUp
 from gda.settings import Settings
 from gda.store import CancelledRun, Store, Watched
+from gda.store.commands import OPERATOR
 
 USERS_AT_ONCE = 100
 REMEMBERED = timedelta(hours=24)
 """How long after its time a run's cancelling is heeded; a slot is worth an attempt no longer (DESIGN 4)."""
 
 Owner = tuple[str, str]
-"""User and kind."""
+"""User (empty: the operator) and kind."""
+OPERATOR_TAG = "operator"
+"""Of the deployments that serve schedules without a user, as ``deployments/operator.py`` makes them."""
 Standing = Mapping[str, bool] | None
 """Of a deployment: which of its schedules run, by name; None: it is paused as a whole."""
 
@@ -56,7 +59,7 @@ async def heed_before(call: WakeUp, store: Store, settings: Settings) -> int:
     A user's own deployment wakes only while it is not paused, and the members of a cohort have none.
     """
     scope = call.scope
-    if scope.user_id is not None or scope.expression is not None or scope.occurrence_ids:
+    if scope.of_one or scope.expression is not None or scope.occurrence_ids:
         return 0
     async with get_client() as client:
         return await heed(store, client, early=timedelta(seconds=settings.early_seconds), kind=scope.kind)
@@ -89,6 +92,8 @@ def read_standing(deployment: Mapping[str, Any]) -> tuple[Owner, Standing] | Non
 def owner_of(tags: Collection[str]) -> Owner | None:
     """Whose deployment, or run, has these tags, as ``deployments/spec.py`` writes them."""
     user = next((tag.removeprefix("user:") for tag in tags if tag.startswith("user:")), None)
+    if user is None and OPERATOR_TAG in tags:
+        user = OPERATOR
     kind = next((tag.removeprefix("kind:") for tag in tags if tag.startswith("kind:")), None)
     return (user, kind) if user is not None and kind is not None else None
 
@@ -111,7 +116,11 @@ async def _questions(client: PrefectClient, kind: str, users: Sequence[str]) -> 
         if count / PAGE <= len(users) / USERS_AT_ONCE:
             return [all_of_kind]
     starts = range(0, len(users), USERS_AT_ONCE)
-    return [all_of_kind | {"any_": [f"user:{user}" for user in users[at : at + USERS_AT_ONCE]]} for at in starts]
+    return [all_of_kind | {"any_": [_tag_of(user) for user in users[at : at + USERS_AT_ONCE]]} for at in starts]
+
+
+def _tag_of(user: str) -> str:
+    return OPERATOR_TAG if user == OPERATOR else f"user:{user}"
 
 
 async def _deployments(client: PrefectClient, tags: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:

@@ -27,12 +27,17 @@ CANCELLED = "cancelled in Prefect"
 SEEN_WITHIN = timedelta(minutes=2)
 """A resumed schedule owes what was due since it was last seen paused, but no more than this: two sweeps."""
 SWEEP = Waker("sweep")
+OPERATOR = ""
+"""In place of a user's id."""
 MARKED = text("gda_schedules.paused_in_prefect_at IS NOT NULL")
 
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """A user's schedule about which Prefect is to be asked; ``marked``: it was paused there when last seen."""
+    """A schedule about which Prefect is to be asked; ``marked``: it was paused there when last seen.
+
+    ``user_id`` is empty where it is the operator's.
+    """
 
     id: str
     user_id: str
@@ -59,7 +64,7 @@ class Commands:
         self._defaults = defaults
 
     async def watched(self, early: timedelta, kind: str | None = None) -> list[Watched]:
-        """The users' schedules (of one kind) with a slot to be promised by now + ``early``, and all that are marked."""
+        """The schedules (of one kind) with a slot to be promised by now + ``early``, and all that are marked."""
         async with self._database.read() as connection:
             until = await self._database.clock.now(connection) + early
             kinds = [kind] if kind is not None else await _kinds(connection)
@@ -67,7 +72,7 @@ class Commands:
             rows = [row for query in queries for row in await connection.execute(query)]
         found = {row.id: row for row in rows}
         return [
-            Watched(row.id, row.user_id, row.kind, row.name, row.paused_in_prefect_at is not None)
+            Watched(row.id, row.user_id or OPERATOR, row.kind, row.name, row.paused_in_prefect_at is not None)
             for row in found.values()
         ]
 
@@ -157,7 +162,7 @@ class Commands:
     ) -> Iterable[dict[str, Any]]:
         if run.at is None:
             return []
-        mine = and_(schedules.c.user_id == run.user_id, schedules.c.kind == run.kind, ENABLED)
+        mine = and_(_of(schedules.c.user_id, run), schedules.c.kind == run.kind, ENABLED)
         rows = (await connection.execute(schedules_with_owner().where(mine))).all()
         return [values for row in rows for values in _skipped_row(row, run.at, now, self._defaults)]
 
@@ -173,9 +178,8 @@ _COLUMNS = (schedules.c.id, schedules.c.user_id, schedules.c.kind, schedules.c.n
 
 
 def due(kind: str, until: datetime) -> Select[Any]:
-    """Users' schedules of ``kind`` with a slot without a row, due by ``until``."""
-    mine = (schedules.c.kind == kind, schedules.c.next_due_at <= until, schedules.c.user_id.is_not(None))
-    return select(*_COLUMNS).where(ENABLED, *mine)
+    """Schedules of ``kind`` with a slot without a row, due by ``until``."""
+    return select(*_COLUMNS).where(ENABLED, schedules.c.kind == kind, schedules.c.next_due_at <= until)
 
 
 def marked(kind: str | None) -> Select[Any]:
@@ -215,7 +219,6 @@ _SKIP = update(occurrences).values(
 _OF_RUN = _SKIP.where(_WAITING, Among(occurrences.c.flow_run_id, IDS))
 _OF_SLOT = _SKIP.where(
     _WAITING,
-    occurrences.c.user_id == bindparam("b_user"),
     occurrences.c.kind == bindparam("b_kind"),
     occurrences.c.due_at == bindparam("b_at", type_=occurrences.c.due_at.type),
     # What a person asked for since stays asked for.
@@ -224,11 +227,15 @@ _OF_SLOT = _SKIP.where(
 )
 
 
+def _of(user_id: ColumnElement[str | None], run: CancelledRun) -> ColumnElement[bool]:
+    return user_id.is_(None) if run.user_id == OPERATOR else user_id == run.user_id
+
+
 async def _skip_waiting(connection: AsyncConnection, runs: Collection[CancelledRun], now: datetime) -> int:
     own = await connection.execute(_OF_RUN, {"b_now": now, "ids": [run.flow_run_id for run in runs]})
     skipped = own.rowcount
     for run in runs:
         if run.at is not None:
-            values = {"b_now": now, "b_user": run.user_id, "b_kind": run.kind, "b_at": run.at}
-            skipped += (await connection.execute(_OF_SLOT, values)).rowcount
+            values = {"b_now": now, "b_kind": run.kind, "b_at": run.at}
+            skipped += (await connection.execute(_OF_SLOT.where(_of(occurrences.c.user_id, run)), values)).rowcount
     return skipped

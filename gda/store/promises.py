@@ -102,7 +102,7 @@ async def promise_due(
         What was inserted; ``problems`` names schedules whose stored row no longer parses (they are marked and skipped).
     """
     # Prefect wakes no deployment that is paused: its own wake-up proves that it runs again.
-    paused = None if scope.user_id and waker.woken_by == "schedule" else bool(refused_as)
+    paused = None if scope.of_one and waker.woken_by == "schedule" else bool(refused_as)
     rows = await _due_schedules(connection, due_schedules(scope, now + early, paused=paused), limit, only)
     inserts: list[dict[str, Any]] = []
     moves: list[dict[str, Any]] = []

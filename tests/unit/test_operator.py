@@ -11,11 +11,12 @@ from deployments.plan import Existing, plan
 from deployments.spec import KindSpec
 from gda.declare import job_type
 from gda.errors import AlreadyExists, InvalidSchedule, UnknownKind, UsageError
+from gda.glue.commands import is_paused, owner_of, read_standing
 from gda.operator import at, every, save, schedule
 from gda.registry import Registry
 from gda.schedule import Schedule
 from gda.settings import Settings
-from gda.store import ByHand, Scope, Waker, Worker
+from gda.store import ByHand, CancelledRun, Scope, Waker, Worker
 from tests.builders import MORNING, VirtualClock, a_store, a_user_with_digest
 from tests.support.command import Gda, make_database
 
@@ -239,3 +240,31 @@ def test_wrong_words_are_one_sentence(gda: Gda, words: tuple[str, ...], sentence
 
 def test_an_aware_instant_says_its_own_time():
     assert str(at(datetime(2026, 7, 1, 12, tzinfo=UTC)).expression) == "once 2026-07-01T12:00"
+
+
+async def test_a_pause_in_prefect_s_ui_is_the_operator_s_command_too(url):
+    tags = ["gda", "operator", "kind:ping"]
+    deployment = {"tags": tags, "paused": False, "schedules": [{"slug": "often", "active": False}]}
+    clock = VirtualClock(MORNING)
+    async with a_store(url, clock=clock) as store:
+        await save(store.schedules, a_registry(), [every(5).minutes.do(ping, name="often")])
+        clock.advance(minutes=6)
+        [watched] = await store.commands.watched(timedelta(0))
+        paused = is_paused(watched, dict([read_standing(deployment)]))
+        await store.commands.heed_pauses([watched.id], [])
+        promised = await store.ledger.promise(Scope("ping"), Waker("sweep"))
+        [row] = await store.history.list()
+    assert (watched.user_id, paused, owner_of(tags)) == ("", True, ("", "ping"))
+    assert (row.status, row.reason, promised.scheduled) == ("skipped", "paused in Prefect", ())
+
+
+async def test_a_run_of_the_operator_s_that_was_cancelled_in_prefect_skips_its_slot(url):
+    clock = VirtualClock(MORNING)
+    async with a_store(url, clock=clock) as store:
+        await a_user_with_digest(store, "ada")
+        await save(store.schedules, a_registry(), [every(5).minutes.do(ping)])
+        clock.advance(minutes=6)
+        at_five = MORNING + timedelta(minutes=5)
+        skipped = await store.commands.cancel([CancelledRun("run", "", "ping", at_five)])
+        [row] = await store.history.list()
+    assert (skipped, row.status, row.reason, row.due_at) == (1, "skipped", "cancelled in Prefect", at_five)
