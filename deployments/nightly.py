@@ -9,6 +9,7 @@ import blocks
 from deployments.apply import apply
 from deployments.planning import applying, make_plan
 from gda.errors import NotLeader
+from gda.glue.alive import known_alive
 from gda.glue.api import require_private_api
 from gda.registry import load_registry
 from gda.renaming import adopt_renamed
@@ -21,7 +22,12 @@ async def apply_at_night() -> State[None]:
     require_private_api()
     settings = await blocks.load_settings()
     try:
-        async with open_store(settings) as store, applying(store, settings) as leader, get_client() as client:
+        async with (
+            open_store(settings) as store,
+            known_alive(store),
+            applying(store, settings) as leader,
+            get_client() as client,
+        ):
             await adopt_renamed(store, load_registry())
             found = await make_plan(store, client, settings, prune=True)
             leader.require()

@@ -60,4 +60,6 @@ async def _sweep(store: Store, settings: Settings, now: datetime) -> Check:
     if lease is None:
         return Check("last sweep", False, "never; `gda apply --system` deploys it")
     ago = max(now - lease.expires_at, timedelta(0))
-    return Check("last sweep", ago <= OVERDUE, f"{ago.total_seconds():.0f} s ago")
+    ok = ago <= OVERDUE
+    hint = "" if ok else "; is a worker of the system pool running?"
+    return Check("last sweep", ok, f"{ago.total_seconds():.0f} s ago{hint}")

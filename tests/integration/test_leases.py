@@ -63,3 +63,35 @@ async def test_leadership_is_refreshed_tells_of_changes_and_passes_on(database_u
         second.require()
         await second.__aexit__(None, None, None)
     assert changes == [("a", True), ("a", False), ("second", True), ("second", False)]
+
+
+async def test_work_that_takes_longer_than_the_lease_keeps_it(database_url):
+    short = timedelta(seconds=2)
+    async with a_store(database_url) as store, Leadership(store.leases, "sweep", "a", short) as a:
+        first = (await store.leases.find("sweep")).expires_at
+        async with asyncio.timeout(30):
+            while (await store.leases.find("sweep")).expires_at < first + 1.5 * short:
+                assert await store.leases.acquire("sweep", "b", short) is None
+                assert a.leading
+                await asyncio.sleep(0.05)
+
+
+async def test_leadership_that_cannot_be_refreshed_ends_by_itself(database_url):
+    clock, lost = VirtualClock(), asyncio.Event()
+    async with a_store(database_url, clock=clock) as store:
+        lease = Leadership(
+            store.leases, "sweep", "a", timedelta(milliseconds=300), on_change=lambda is_: is_ or lost.set()
+        )
+        async with lease as a:
+            clock.advance(seconds=1)
+            assert await store.leases.acquire("sweep", "b", timedelta(minutes=1))
+            async with asyncio.timeout(10):
+                await lost.wait()
+            assert not a.leading
+
+
+async def test_the_lease_of_one_run_is_forgotten_with_it(database_url):
+    async with a_store(database_url) as store:
+        await store.leases.acquire("run:1", "run:1", TTL)
+        await store.leases.forget("run:1")
+        assert await store.leases.find("run:1") is None

@@ -2,6 +2,9 @@
 
 from datetime import timedelta
 
+import pytest
+
+from gda.errors import NotLeader
 from gda.lifecycle import Status
 from gda.settings import Settings
 from gda.store import ByHand, Scope, Store, Waker, Worker
@@ -85,3 +88,46 @@ async def test_ten_thousand_schedules_and_an_empty_ledger_send_nothing(database_
         await store.schedules.add_many(wishes, {})
         found, asked = await swept(store, there := []), there
     assert (found.evaluated, found.promised, asked) == (0, 0, [])
+
+
+async def test_whoever_loses_the_lease_stops_before_the_next_step(database_url):
+    clock, asked, steps = VirtualClock(MORNING), list[str](), list[bool]()
+    async with a_store(database_url, clock=clock) as store:
+        await a_user_with_digest(store)
+        clock.instant = DUE + timedelta(minutes=3)
+
+        async def close_runs(_: Store) -> int:
+            steps.append(True)
+            return 1
+
+        async def ensure_drain(kind: str, queue: str) -> bool:
+            asked.append(kind)
+            return True
+
+        with pytest.raises(NotLeader, match=r"stopped before 'recover'.*runs closed 1"):
+            await sweep(
+                store,
+                Settings(),
+                Waker("sweep"),
+                ensure_drain=ensure_drain,
+                close_runs=close_runs,
+                leading=lambda: not steps,
+            )
+        rows = await store.history.list()
+    assert (rows, asked) == ([], [])
+
+
+async def test_nothing_is_promised_where_people_s_commands_could_not_be_heard(database_url):
+    clock = VirtualClock(MORNING)
+    async with a_store(database_url, clock=clock) as store:
+        await a_user_with_digest(store)
+        clock.instant = DUE + timedelta(minutes=3)
+
+        async def nothing(*_: object) -> int:
+            return 0
+
+        async def deaf(_: Store) -> int:
+            raise OSError("away")
+
+        found = await sweep(store, Settings(), Waker("sweep"), ensure_drain=nothing, close_runs=nothing, heed=deaf)
+    assert (found.promised, found.failures) == (0, ["heed: OSError"])
