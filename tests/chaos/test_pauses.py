@@ -56,7 +56,7 @@ async def attempts_of(crew: Crew, users: list[str]) -> Counter[str]:
 async def test_a_worker_paused_at_any_step_has_no_second_effect_when_it_goes_on(database_url):
     # Inside a transaction only where that stops nobody else: SQLite has one write lock for all.
     inside = database_url.startswith("postgresql")
-    every = (1 if FULL else 14) if inside else (1 if FULL else 2)
+    every = (1 if FULL else 11) if inside else (1 if FULL else 2)
     watched = "all" if inside else "abroad"
     began, paused = time.monotonic(), list[str]()
     async with a_crew(database_url) as crew:

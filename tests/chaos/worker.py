@@ -14,7 +14,6 @@ import signal
 import sys
 import threading
 import time
-import traceback
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,6 +39,7 @@ from gda.stopping import stopped_by
 from gda.store import Scope, Store, Waker, Worker, open_store
 
 ONCE = Unique("once", OnConflict.KEEP, tuple(Status))
+LONGEST_LINE = 200
 CONTENT_BYTES = 1000
 """A mail is longer, a command of SMTP is shorter."""
 
@@ -182,8 +182,9 @@ def child(order: Order) -> None:
     except BaseException as error:
         stopped = isinstance(error, Stopped) or (isinstance(error, BaseExceptionGroup) and error.subgroup(Stopped))
         if not stopped:
-            *_, last = traceback.format_exception(innermost(error), limit=1)
-            print(f"{order.owner} ended with {last[:300].strip()}", file=sys.stderr, flush=True)
+            first = innermost(error)
+            line = f"{order.owner} ended with {type(first).__name__}: {first}".partition("\n")[0]
+            os.write(2, line[:LONGEST_LINE].encode() + b"\n")
         os._exit(0 if stopped else 1)
     tell({"owner": order.owner, "steps": steps})
     os._exit(0)
