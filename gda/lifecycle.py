@@ -12,6 +12,7 @@
                --hand-back------> scheduled or retrying, unburnt
 
      held      --release--> scheduled, or skipped where it is no longer worth doing
+               --expired--> skipped
      scheduled, retrying --hold-->   held
      scheduled, retrying, held --cancel--> cancelled
      dead      --replay-->  scheduled (a new life: attempts start again, their numbering goes on)
