@@ -39,7 +39,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """One kind's jobs: times in seconds, CPU in milliseconds per job, memory in MiB."""
+    """One kind's jobs: times in seconds, CPU in milliseconds per job, memory in MiB, the machine's load at the end."""
 
     chunk: int
     jobs: int
@@ -52,6 +52,7 @@ class Round:
     cpu_server: float
     cpu_worker: float
     peak_mebibytes: float
+    load: float
 
     @property
     def seconds(self) -> float:
@@ -71,6 +72,7 @@ class Round:
             (f"{title}: CPU per job, Prefect server", f"{self.cpu_server:.2f} ms"),
             (f"{title}: CPU per job, worker", f"{self.cpu_worker:.2f} ms"),
             (f"{title}: peak memory of a flow run", f"{self.peak_mebibytes:.0f} MiB"),
+            (f"{title}: load of the machine, its cores", f"{self.load:.1f}, {os.cpu_count()}"),
         ]
 
 
@@ -175,6 +177,7 @@ async def _round(arena: Arena, kind: JobType, jobs: int, say: Say) -> Round:
         cpu_server=spent[arena.server_pid] / jobs * 1000,
         cpu_worker=spent[arena.worker_pid] / jobs * 1000,
         peak_mebibytes=max(watch.peak.values(), default=0.0),
+        load=os.getloadavg()[0],
     )
 
 
