@@ -3,11 +3,16 @@
 import random
 from datetime import timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gda.lifecycle import Status, decide
+from gda.outcome import Retry
 from gda.retry import RetryPolicy
-from gda.settings import Settings
+from gda.settings import Settings, load_settings
+from gda.store.promises import age_limit
+from tests.builders import MORNING, an_occurrence
 
 
 @given(burnt=st.integers(1, 10_000), seed=st.integers())
@@ -38,3 +43,46 @@ def test_the_policy_follows_the_settings():
     policy = RetryPolicy.from_settings(Settings(retry_attempts=4, retry_delay_seconds=2, run_retries=1))
 
     assert (policy.attempts, policy.delay, policy.in_run_retries) == (4, timedelta(seconds=2), 1)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "bounds"),
+    [
+        ("RETRY_DELAY_SECONDS", "7", [7, 14, 28]),
+        ("RETRY_MULTIPLIER", "3", [30, 90, 270]),
+        ("RETRY_MAX_DELAY_SECONDS", "45", [30, 45, 45]),
+    ],
+)
+def test_each_setting_of_the_backoff_has_its_effect(monkeypatch, variable, value, bounds):
+    monkeypatch.setenv(f"GDA_{variable}", value)
+    policy = RetryPolicy.from_settings(load_settings())
+
+    assert [policy.bound(burnt).total_seconds() for burnt in (1, 2, 3)] == bounds
+
+
+@pytest.mark.parametrize(("setting", "last"), [("3", 3), ("1", 1)])
+def test_the_number_of_attempts_is_the_settings(monkeypatch, setting, last):
+    monkeypatch.setenv("GDA_RETRY_ATTEMPTS", setting)
+    policy = RetryPolicy.from_settings(load_settings())
+    ends = [
+        decide(an_occurrence(burnt=burnt), Retry("503"), policy=policy, now=MORNING, chance=random.Random(1)).status
+        for burnt in range(last)
+    ]
+
+    assert ends == [Status.RETRYING] * (last - 1) + [Status.DEAD]
+
+
+@pytest.mark.parametrize(
+    ("period", "limit"),
+    [
+        (timedelta(days=7), timedelta(days=7)),
+        (timedelta(hours=1), timedelta(hours=1)),
+        (timedelta(minutes=59), timedelta(hours=24)),
+        (timedelta(minutes=15), timedelta(hours=24)),
+        (None, timedelta(hours=24)),
+    ],
+)
+def test_no_attempt_comes_after_the_next_occurrence_or_24_hours_where_they_come_faster(period, limit):
+    following = MORNING + period if period else None
+
+    assert age_limit(MORNING, following) == MORNING + limit
