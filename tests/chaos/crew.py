@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from gda.heartbeat import EXIT_CODE
 from gda.lifecycle import Occurrence
 from gda.schedule import latest_slot, parse, parse_slot, slot_name
 from gda.settings import Settings
@@ -29,6 +30,8 @@ FIRST_MAIL = ("Apples", "Bread", "Cider")
 LEASE_SECONDS = 3
 SMTP_IDLE_SECONDS = 2.0
 """Shorter than the settling time, as mail servers' are (20 s and 30 s): a sender that stood still has lost its line."""
+PATIENT = {"lease_seconds": 60, "lease_refresh_seconds": 15}
+"""For tests in which nobody dies: a machine that is busy otherwise may let a short lease end."""
 SHORT = {
     "lease_seconds": LEASE_SECONDS,
     "lease_refresh_seconds": 1,
@@ -91,7 +94,7 @@ class Crew:
                 owner = f"drain-{len(self.pids)}"
                 await self.start(owner, **order)
                 await self.over(owner, seconds=seconds)
-                assert self.ended[owner] == 0, "a drain failed; it says above by what"
+                assert self.ended[owner] in (0, EXIT_CODE), "a drain failed; it says above by what"
             rows = await self.store.history.list(limit=5000)
             if all(row.finished_at for row in rows):
                 return rows

@@ -10,7 +10,7 @@ import pytest
 
 from gda.lifecycle import Status
 from gda.sandbox.faults import Fault
-from tests.chaos.crew import FIRST_MAIL, FULL, Crew, a_crew, owe_digests
+from tests.chaos.crew import FIRST_MAIL, FULL, PATIENT, Crew, a_crew, owe_digests
 from tests.chaos.proof import delivered_once, each_message_once
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -28,7 +28,7 @@ async def gda(crew: Crew, *words: str) -> str:
 
 async def test_ten_failures_are_a_dead_letter_and_its_replay_sends_one_mail(database_url):
     users = [f"t{number}" for number in range(20 if FULL else 3)]
-    async with a_crew(database_url, retry_delay_seconds=0.02, retry_max_delay_seconds=0.05) as crew:
+    async with a_crew(database_url, retry_delay_seconds=0.02, retry_max_delay_seconds=0.05, **PATIENT) as crew:
         await owe_digests(crew, users)
         crew.google.sandbox.faults.switch_on(Fault("smtp_reject", code=451))
         dead = await crew.swept()

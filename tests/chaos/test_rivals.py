@@ -7,14 +7,14 @@ from collections import Counter
 import pytest
 
 from gda.lifecycle import Status
-from tests.chaos.crew import FULL, LEASE_SECONDS, a_crew, owe_nothing_much, until
+from tests.chaos.crew import FULL, LEASE_SECONDS, PATIENT, a_crew, owe_nothing_much, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 async def test_eight_processes_that_claim_the_same_occurrences_win_each_once(database_url):
     size = 1000 if FULL else 200
-    async with a_crew(database_url, lease_seconds=60, lease_refresh_seconds=15) as crew:
+    async with a_crew(database_url, **PATIENT) as crew:
         await owe_nothing_much(crew, size)
         owners = [f"racer-{number}" for number in range(8)]
         began = time.monotonic()
