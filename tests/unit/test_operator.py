@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from deployments.operator import operator_deployments
 from deployments.plan import Existing, plan
+from deployments.planning import people_deployments
 from deployments.spec import KindSpec
 from gda.declare import job_type
 from gda.errors import AlreadyExists, InvalidSchedule, UnknownKind, UsageError
@@ -16,7 +17,7 @@ from gda.operator import at, every, save, schedule
 from gda.registry import Registry
 from gda.schedule import Schedule
 from gda.settings import Settings
-from gda.store import ByHand, CancelledRun, Scope, Waker, Worker
+from gda.store import ByHand, CancelledRun, Scope, Waker, Wish, Worker
 from tests.builders import MORNING, VirtualClock, a_store, a_user_with_digest
 from tests.support.command import Gda, make_database
 
@@ -268,3 +269,12 @@ async def test_a_run_of_the_operator_s_that_was_cancelled_in_prefect_skips_its_s
         skipped = await store.commands.cancel([CancelledRun("run", "", "ping", at_five)])
         [row] = await store.history.list()
     assert (skipped, row.status, row.reason, row.due_at) == (1, "skipped", "cancelled in Prefect", at_five)
+
+
+@pytest.mark.parametrize(("layout", "other"), [("user", "digest/ada"), ("cohort", "digest/daily 07:30 Europe-London")])
+async def test_apply_makes_them_in_every_layout(url, layout, other):
+    async with a_store(url, clock=VirtualClock(MORNING)) as store:
+        await a_user_with_digest(store, "ada")
+        await store.schedules.set(Wish(None, "digest", "every 30 seconds", "UTC"))
+        wanted = await people_deployments(store, Settings(layout=layout))
+    assert [one.title for one in wanted] == ["run-job/operator digest", other]
