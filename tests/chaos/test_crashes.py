@@ -52,7 +52,7 @@ def killed(crew: Crew) -> int:
 
 
 async def test_two_digests_of_a_schedule_killed_at_any_step_are_delivered_once_each(database_url):
-    every, began = 1 if FULL else 14, time.monotonic()
+    every, began = 1 if FULL else 20, time.monotonic()
     async with a_crew(database_url) as crew:
         users = [f"d{number:03}" for number in range(126 // every)]
         await give_mailboxes(crew, users)
@@ -73,7 +73,7 @@ async def test_two_digests_of_a_schedule_killed_at_any_step_are_delivered_once_e
 
 
 async def test_a_slot_that_falls_due_while_the_one_before_lies_crashed_lists_no_message_twice(database_url):
-    every, began = 1 if FULL else 14, time.monotonic()
+    every, began = 1 if FULL else 20, time.monotonic()
     async with a_crew(database_url) as crew:
         users = [f"o{number:03}" for number in range(126 // every)]
         await give_mailboxes(crew, users)
@@ -90,7 +90,7 @@ async def test_a_slot_that_falls_due_while_the_one_before_lies_crashed_lists_no_
 
 
 async def test_an_enqueued_digest_killed_at_any_step_is_delivered_once(database_url):
-    every, began = 1 if FULL else 16, time.monotonic()
+    every, began = 1 if FULL else 24, time.monotonic()
     async with a_crew(database_url) as crew:
         users = [f"e{number:03}" for number in range(150 // every)]
         await give_mailboxes(crew, users)
