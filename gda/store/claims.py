@@ -80,9 +80,11 @@ async def _take(
 ) -> list[Claim]:
     if connection.dialect.name == "postgresql":
         wanted = wanted.with_for_update(skip_locked=True)
+    # Materialised, for PostgreSQL may otherwise ask the inner query anew for each row and take more than the limit.
+    chosen = wanted.cte("wanted").prefix_with("MATERIALIZED", dialect="postgresql")
     rows = await connection.execute(
         update(occurrences)
-        .where(occurrences.c.id.in_(wanted))
+        .where(occurrences.c.id.in_(select(chosen.c.id)))
         .values(
             status=Status.RUNNING,
             lease_owner=owner,

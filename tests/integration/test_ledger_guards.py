@@ -181,3 +181,16 @@ async def test_what_is_replayed_keeps_its_name_so_that_asking_again_makes_no_sec
 
     assert not asked.new
     assert [(row.id, row.status) for row in rows] == [(claim.occurrence.id, Status.SCHEDULED)]
+
+
+async def test_a_claim_takes_no_more_than_its_limit_however_postgresql_plans_it(postgres_url):
+    async with a_store(postgres_url, clock=VirtualClock(MORNING)) as store:
+        await owed(store, "ada")
+        # Statistics of a table that was nearly empty led to a plan that asked the inner query again for each row.
+        async with store.database.write() as connection:
+            await connection.execute(text("ANALYZE gda_occurrences"))
+        for number in range(7):
+            await store.ledger.promise_by_hand(of("ada"), ByHand(extra=str(number)), Waker("hand"))
+        taken = [len(await store.ledger.claim(ALL, Worker("w"), limit=limit)) for limit in (1, 3, 100)]
+
+    assert taken == [1, 3, 4]
