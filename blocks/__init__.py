@@ -18,10 +18,11 @@ if TYPE_CHECKING:
     from prefect.blocks.core import Block
     from prefect.client.orchestration import PrefectClient
 
-LOCAL = frozenset({"home", "prefect_pool_limit", "max_runs_per_day"})
+LOCAL = frozenset({"home", "database_schema", "prefect_pool_limit", "max_runs_per_day"})
 LOCAL |= {"digest_drain_cron", "digest_drain_enabled", "sweep_cron", "sweep_enabled", "dead_letter_notify"}
 LOCAL |= {"apply_cron", "apply_enabled", "retention_cron", "retention_enabled", "instance_id", "single_instance"}
-"""Settings that no block carries: a folder of one machine, and what only the operator's own commands read."""
+"""Settings that no block carries: a folder of one machine, what only the operator's own commands read, and the schema,
+which travels in the database's URL."""
 
 
 async def load_settings(**overrides: object) -> Settings:

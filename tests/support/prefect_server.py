@@ -62,7 +62,7 @@ class PrefectServer:
                 yield client
 
     async def emptied(self) -> None:
-        """Remove all deployments, work pools and block documents, so that the server is as on its first day."""
+        """Remove deployments, work pools, block documents and artifacts, so that the server is as on its first day."""
         async with self.client() as client:
             for deployment in (await client.request("POST", "/deployments/filter", json={})).json():
                 await client.delete_deployment(deployment["id"])
@@ -70,6 +70,8 @@ class PrefectServer:
                 await client.delete_work_pool(pool.name)
             for document in await client.read_block_documents():
                 await client.delete_block_document(document.id)
+            for artifact in await client.read_artifacts():
+                await client.delete_artifact(artifact.id)
 
 
 @contextmanager
