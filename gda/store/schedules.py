@@ -135,21 +135,30 @@ class Schedules:
             return await find_user(connection, user.id)
 
     async def enable(self, user_id: str | None, kind: str, name: str, *, enabled: bool) -> Schedule:
-        """Pause or resume one schedule; a resumed one starts from now. Raises UsageError when there is none."""
+        """Pause or resume one schedule. Raises UsageError when there is none.
+
+        A pause first promises what is owed by now; a resumed one starts from now.
+        """
         async with self._database.write() as connection:
             found = await _require(connection, user_id, kind, name)
             values: dict[str, Any] = {"enabled": enabled}
+            now = await self._database.clock.now(connection)
+            if found.enabled and not enabled:
+                await self._settle_debts(connection, found, now)
             if enabled and not found.enabled:
-                now = await self._database.clock.now(connection)
                 first = first_after(parse_stored(found.expression), found.timezone, now)
                 values |= {"active_from": now, "next_due_at": first.due_at if first else None}
             await connection.execute(update(schedules).where(schedules.c.id == found.id).values(**values))
             return await _require(connection, user_id, kind, name)
 
     async def remove(self, user_id: str | None, kind: str, name: str) -> Schedule:
-        """Remove one schedule; what it promised stays in the ledger. Raises UsageError when there is none."""
+        """Remove one schedule. Raises UsageError when there is none.
+
+        What it promised stays in the ledger, and what it owes by now is promised first.
+        """
         async with self._database.write() as connection:
             found = await _require(connection, user_id, kind, name)
+            await self._settle_debts(connection, found, await self._database.clock.now(connection))
             await connection.execute(delete(schedules).where(schedules.c.id == found.id))
         return found
 

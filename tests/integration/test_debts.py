@@ -1,0 +1,46 @@
+"""What a schedule owes when it is paused or removed: slots due by then, for which no wake-up has come yet."""
+
+from datetime import timedelta
+
+from gda.store import Scope, Store, Waker
+from tests.builders import MORNING, VirtualClock, a_store, a_user_with_digest
+
+OWED = [("2026-03-10T07:30", "scheduled", "edit")]
+
+
+async def promised(store: Store) -> list[tuple[str | None, str, str]]:
+    return [(one.slot, one.status, one.woken_by) for one in await store.history.list()]
+
+
+async def test_a_slot_that_was_due_before_the_pause_is_owed_and_nothing_after_it(database_url: str) -> None:
+    clock = VirtualClock(MORNING)
+    async with a_store(database_url, clock=clock) as store:
+        await a_user_with_digest(store)
+        clock.advance(minutes=91)
+        await store.schedules.enable("ada", "digest", "default", enabled=False)
+        clock.advance(days=1, minutes=1)
+        await store.schedules.enable("ada", "digest", "default", enabled=True)
+        await store.ledger.promise(Scope("digest"), Waker("drain"))
+
+        assert await promised(store) == OWED
+
+
+async def test_a_slot_that_was_due_before_the_schedule_was_removed_is_owed(database_url: str) -> None:
+    clock = VirtualClock(MORNING)
+    async with a_store(database_url, clock=clock) as store:
+        await a_user_with_digest(store)
+        clock.advance(minutes=91)
+        await store.schedules.remove("ada", "digest", "default")
+
+        assert await promised(store) == OWED
+
+
+async def test_pausing_twice_owes_nothing_more(database_url: str) -> None:
+    clock = VirtualClock(MORNING)
+    async with a_store(database_url, clock=clock) as store:
+        await a_user_with_digest(store)
+        await store.schedules.enable("ada", "digest", "default", enabled=False)
+        clock.instant += timedelta(days=2)
+        await store.schedules.enable("ada", "digest", "default", enabled=False)
+
+        assert await promised(store) == []
