@@ -1,7 +1,7 @@
 # GDA: `make` alone lists what can be made. Each target sets up .venv by itself; nothing else is needed than Python 3.11+.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check fmt lock bench model chaos mutants oracle clean
+.PHONY: help setup demo test check fmt lock bench model chaos mutants oracle year clean
 SHELL := /bin/sh
 
 BIN := .venv/bin
@@ -61,6 +61,9 @@ mutants: $(READY) ## Write deliberate faults into copies of the code; each must 
 
 oracle: $(READY) ## Compare all clock changes and 10,000 cron lines with brute force (make test takes samples)
 	@ORACLE_FULL=1 $(BIN)/python -m pytest -q tests/oracle $(ARGS)
+
+year: $(READY) ## Live through a year of 1,000 users in 40 zones on a virtual clock (make test takes a spring of 36)
+	@$(BIN)/python -m tests.year $(ARGS)
 
 clean: ## Remove caches, coverage data and build output; keeps .venv and .gda
 	@rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache htmlcov build dist .coverage .coverage.*

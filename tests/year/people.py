@@ -1,0 +1,105 @@
+"""Who lives where, what they ask for and what they change; all of it follows from a seed."""
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+ZONES = (
+    *("Australia/Lord_Howe", "Pacific/Apia", "Africa/Casablanca", "Africa/Cairo", "Antarctica/Troll"),
+    *("Europe/London", "Europe/Dublin", "Europe/Berlin", "Europe/Chisinau", "Atlantic/Azores"),
+    *("America/New_York", "America/Chicago", "America/Denver", "America/Los_Angeles", "America/St_Johns"),
+    *("America/Havana", "America/Santiago", "Pacific/Easter", "America/Asuncion", "America/Sao_Paulo"),
+    *("America/Nuuk", "America/Scoresbysund", "America/Miquelon", "America/Phoenix", "America/Caracas"),
+    *("Asia/Beirut", "Asia/Gaza", "Asia/Jerusalem", "Asia/Tehran", "Asia/Kathmandu"),
+    *("Asia/Kolkata", "Asia/Tokyo", "Asia/Shanghai", "Africa/El_Aaiun", "Africa/Johannesburg"),
+    *("Australia/Sydney", "Pacific/Norfolk", "Pacific/Chatham", "Pacific/Kiritimati", "UTC"),
+)
+"""Forty: gaps at midnight, at 01:00 and 24:00, half and two hours wide, winter time in summer, and none at all."""
+
+LINES = {
+    "daily 07:30": "30 7 * * *",
+    "weekdays 08:00": "0 8 * * 1-5",
+    "weekly mon,thu 09:15": "15 9 * * 1,4",
+    "30 2 * * 0,5": "30 2 * * 0,5",
+    "30 1,2,3 * * 0": "30 1,2,3 * * 0",
+    "weekly sat 00:00": "0 0 * * 6",
+    "weekly fri,sun 00:00": "0 0 * * 0,5",
+    "monthly 1 09:00": "0 9 1 * *",
+    "monthly last 23:30": "30 23 L * *",
+    "15 6 1,30 * *": "15 6 1,30 * *",
+}
+"""What people ask for, as they spell it, and the cron line that the oracle reads."""
+_WEIGHTS = (15, 20, 22, 10, 8, 5, 5, 6, 5, 4)
+_CATCH_UP = ("latest", "latest", "latest", "all", "none")
+_VERBS = {
+    "live": {"set": 30, "move": 25, "pause": 12, "remove": 6, "leave": 8},
+    "paused": {"resume": 8, "set": 2, "move": 1},
+    "removed": {"set": 1},
+    "away": {"return": 1},
+}
+_THEN = {"set": "live", "pause": "paused", "resume": "live", "remove": "removed", "leave": "away", "return": "live"}
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """One thing that a user did: at which instant (aware), and what the wish, zone and catch-up are from then on."""
+
+    at: datetime
+    user: str
+    verb: str
+    zone: str
+    spelling: str
+    catch_up: str
+
+
+def arrivals(rng: random.Random, users: int, zones: tuple[str, ...], at: datetime, prefix: str) -> list[Deed]:
+    """The users as they come, each with a first wish."""
+    names = (f"{prefix}{number:04}" for number in range(users))
+    return [Deed(at, name, "join", zones[n % len(zones)], *_wish(rng)) for n, name in enumerate(names)]
+
+
+def deeds(
+    rng: random.Random, joined: list[Deed], zones: tuple[str, ...], since: datetime, days: int, per_day: float
+) -> list[Deed]:
+    """What the users change later, in order of time; on two days of five, within two hours of each.
+
+    Who is away returns two hours before the end: only then is it decided what becomes of what was missed.
+    """
+    now = {deed.user: deed for deed in joined}
+    state = dict.fromkeys(now, "live")
+    made: list[Deed] = []
+    for day in range(days):
+        if rng.random() < 0.4:
+            moment = since + timedelta(days=day, hours=rng.randrange(22))
+            for at in _moments(rng, moment, round(per_day * 2.5 * rng.random() * 2)):
+                user = rng.choice(sorted(now))
+                verbs = _VERBS[state[user]]
+                verb = rng.choices(list(verbs), list(verbs.values()))[0]
+                now[user] = _deed(rng, now[user], at, verb, zones)
+                state[user] = _THEN.get(verb, state[user])
+                made.append(now[user])
+    back = since + timedelta(days=days, hours=-2)
+    made = [deed for deed in made if deed.at < back]
+    last = {deed.user: deed for deed in made}
+    return made + [replace(last[user], at=back, verb="return") for user in last if last[user].verb == "leave"]
+
+
+def _moments(rng: random.Random, start: datetime, number: int) -> Iterator[datetime]:
+    seconds = sorted(rng.sample(range(7200), max(number, 1)))
+    for second in seconds:
+        # One in three falls on the very instant of a quarter of an hour, where many slots are due.
+        yield start + timedelta(seconds=second if rng.random() < 0.67 else second // 900 * 900)
+
+
+def _deed(rng: random.Random, old: Deed, at: datetime, verb: str, zones: tuple[str, ...]) -> Deed:
+    if verb == "move":
+        return replace(old, at=at, verb=verb, zone=rng.choice(zones))
+    if verb == "set":
+        spelling, catch_up = _wish(rng)
+        return replace(old, at=at, verb=verb, spelling=spelling, catch_up=catch_up)
+    return replace(old, at=at, verb=verb)
+
+
+def _wish(rng: random.Random) -> tuple[str, str]:
+    return rng.choices(list(LINES), _WEIGHTS)[0], rng.choice(_CATCH_UP)

@@ -1,0 +1,93 @@
+"""One half of a year, or a small one: who lives in it, when its outage is, and what the oracle says in the end."""
+
+import asyncio
+import random
+import time
+from collections import Counter
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from gda.settings import Settings
+from tests.builders import VirtualClock
+from tests.oracle.brute import changes, zone_of
+from tests.year.oracle import Oracle, Span
+from tests.year.people import ZONES, Deed, arrivals, deeds
+from tests.year.prefect import Deployments
+from tests.year.world import World, a_quick_store
+
+OUTAGE = timedelta(days=3)
+DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """How much is simulated; ``part`` of ``parts`` has its share of the users and of the zones."""
+
+    users: int = 1000
+    days: int = 365
+    since: datetime = datetime(2026, 1, 1, tzinfo=UTC)
+    part: int = 0
+    parts: int = 1
+    seed: int = 1
+    edits: float = 0.01
+    """Of one user on one day."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """How a simulation ended: figures, the hash of its log, and what the oracle found wrong."""
+
+    figures: Counter[str]
+    log: str
+    wrong: tuple[str, ...]
+
+
+async def live(amount: Amount) -> Judged:
+    """Simulate, then judge every slot of every user."""
+    rng = random.Random(f"{amount.seed}/{amount.part}")
+    zones, until = ZONES[amount.part :: amount.parts], amount.since + amount.days * DAY
+    joined = arrivals(rng, amount.users // amount.parts, zones, amount.since, f"u{amount.part}-")
+    log = joined + deeds(rng, joined, zones, amount.since, amount.days, amount.users / amount.parts * amount.edits)
+    log = [deed for deed in log if deed.at < until]
+    away = amount.since + amount.days * DAY * rng.uniform(0.3, 0.6)
+    outage = Span(away.replace(microsecond=0), away.replace(microsecond=0) + OUTAGE)
+    clock = VirtualClock(amount.since)
+    begun = time.monotonic()
+    with TemporaryDirectory(prefix="gda-year-") as folder:
+        settings = Settings(database_url=f"sqlite+aiosqlite:///{folder}/year.db", layout="cohort")
+        async with a_quick_store(Path(folder), clock, settings) as store:
+            world = World(store, clock, settings, rng, until, outage, Deployments(settings))
+            _arrange(world, log, zones, amount)
+            digest = await world.run()
+            lived = time.monotonic()
+            excused = Span(outage.since - timedelta(minutes=30), outage.until + timedelta(minutes=30))
+            owed, wrong = Oracle(amount.since, until, [excused]).judge(log, rows := await world.rows())
+    figures = world.figures
+    figures["slots owed"], figures["rows"] = owed, sum(map(len, rows.values()))
+    figures["rows done"] = sum(row.status == "done" for own in rows.values() for row in own)
+    figures["rows refused"] = figures["rows"] - figures["rows done"]
+    figures["seconds lived"], figures["seconds judged"] = round(lived - begun), round(time.monotonic() - lived)
+    return Judged(figures, digest, tuple(wrong))
+
+
+def lived(amount: Amount) -> Judged:
+    """As ``live``, in a process of its own."""
+    return asyncio.run(live(amount))
+
+
+def _arrange(world: World, log: list[Deed], zones: tuple[str, ...], amount: Amount) -> None:
+    """Put into the calendar what is known beforehand: deeds, applies soon after them, sweeps where they are needed."""
+    for deed in log:
+        world.deed(deed)
+    world.at(amount.since, "apply", world.apply)
+    for at in sorted({deed.at.replace(minute=0, second=0) + timedelta(hours=2) for deed in log}):
+        world.at(at + timedelta(seconds=world.rng.randrange(3600)), "apply", world.apply)
+        world.sweep_after(at - timedelta(hours=2), timedelta(hours=3))
+    for week in range(1, amount.days, 7):
+        world.at(amount.since + week * DAY + timedelta(hours=3), "apply", lambda: world.apply(prune=True))
+    for zone in zones:
+        for at, _, _ in changes(zone_of(zone), amount.since, world.until):
+            world.sweep_after(at - 0.5 * DAY, 1.5 * DAY)
+    world.sweep_after(world.outage.until, timedelta(hours=6))
