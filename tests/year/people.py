@@ -1,7 +1,6 @@
 """Who lives where, what they ask for and what they change; all of it follows from a seed."""
 
 import random
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -85,11 +84,10 @@ def deeds(
     return made + [replace(last[user], at=back, verb="return") for user in last if last[user].verb == "leave"]
 
 
-def _moments(rng: random.Random, start: datetime, number: int) -> Iterator[datetime]:
-    seconds = sorted(rng.sample(range(7200), max(number, 1)))
-    for second in seconds:
-        # One in three falls on the very instant of a quarter of an hour, where many slots are due.
-        yield start + timedelta(seconds=second if rng.random() < 0.67 else second // 900 * 900)
+def _moments(rng: random.Random, start: datetime, number: int) -> list[datetime]:
+    # One in three falls on the very instant of a quarter of an hour, where many slots are due.
+    seconds = (s if rng.random() < 0.67 else s // 900 * 900 for s in rng.sample(range(7200), max(number, 1)))
+    return [start + timedelta(seconds=second) for second in sorted(seconds)]
 
 
 def _deed(rng: random.Random, old: Deed, at: datetime, verb: str, zones: tuple[str, ...]) -> Deed:

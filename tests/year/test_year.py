@@ -1,4 +1,4 @@
-"""A small year (`make year` has the whole): what was promised and settled is what users were owed, one to one."""
+"""A month (`make year` has the whole): what was promised and settled is what users were owed, one to one."""
 
 from datetime import UTC, datetime
 
@@ -6,17 +6,17 @@ import pytest
 
 from tests.year.year import Amount, live
 
-SPRING = Amount(users=36, days=36, since=datetime(2026, 3, 1, tzinfo=UTC), seed=7, edits=0.05)
+MARCH = Amount(users=30, days=30, since=datetime(2026, 3, 1, tzinfo=UTC), seed=7, edits=0.05)
 
 
 @pytest.mark.timeout(180)
-async def test_each_slot_of_a_spring_is_settled_once_whatever_goes_wrong(capsys: pytest.CaptureFixture[str]) -> None:
-    judged = await live(SPRING)
+async def test_each_slot_of_a_month_is_settled_once_whatever_goes_wrong(capsys: pytest.CaptureFixture[str]) -> None:
+    judged = await live(MARCH)
     with capsys.disabled():
         print(f"\nlog {judged.log[:16]}: {dict(sorted(judged.figures.items()))}")
 
     assert judged.wrong == ()
-    assert judged.figures["slots owed"] > 400
+    assert judged.figures["slots owed"] > 300
     assert judged.figures["lost in the outage"] > 0
 
 
