@@ -70,7 +70,7 @@ class World:
             await action()
         self.clock.instant = self.until
         await self._end()
-        return self._digest.hexdigest()
+        return str(self._digest.hexdigest())
 
     def say(self, text: str) -> None:
         """A line of the log."""
