@@ -32,7 +32,7 @@ from tests.support.household import sandbox_settings, settle_in
 from tests.support.prefect_server import PrefectServer
 from tests.support.sandbox import RunningSandbox, running_sandbox
 
-PATIENCE_SECONDS = 90
+PATIENCE_SECONDS = 180
 
 
 @dataclass(frozen=True, slots=True)
