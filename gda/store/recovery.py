@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, and_, bindparam, case, exists, literal, or_, select, update
+from sqlalchemy import and_, bindparam, case, exists, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gda.lifecycle import Claim, DeadReason, Status
@@ -21,7 +21,20 @@ MOST = 500
 LATE = "its worker went away; it came back after its lease, and what it wrote then was refused"
 POISON = "its worker died twice while it ran, the second time with nothing beside it"
 
+_NOW = bindparam("b_now", type_=occurrences.c.lease_expires_at.type)
 _STARTED = and_(attempts.c.occurrence_id == occurrences.c.id, attempts.c.ended_at.is_(None))
+_SENDING = exists().where(
+    effects.c.occurrence_id == occurrences.c.id, effects.c.state == "intent", effects.c.busy_until > _NOW
+)
+# Made once, for every claim asks it. SQLite has no row locks, and leaves FOR UPDATE out.
+_EXPIRED = (
+    select(occurrences.c.id, occurrences.c.kind, attempts.c.alone)
+    .select_from(occurrences.outerjoin(attempts, _STARTED))
+    .where(status_is(Status.RUNNING), occurrences.c.lease_expires_at <= _NOW, ~_SENDING)
+    .order_by(occurrences.c.lease_expires_at)
+    .limit(MOST)
+    .with_for_update(of=occurrences, skip_locked=True)
+)
 
 
 async def recover(connection: AsyncConnection, now: datetime) -> int:
@@ -34,7 +47,7 @@ async def recover(connection: AsyncConnection, now: datetime) -> int:
     Returns:
         How many were freed or found to be poison; ``MOST`` means that there may be more.
     """
-    rows = (await connection.execute(_expired(connection, now))).all()
+    rows = (await connection.execute(_EXPIRED, {"b_now": now})).all()
     if not rows:
         return 0
     ids = [row.id for row in rows]
@@ -65,22 +78,6 @@ _LATE = (
     )
     .values(message=LATE)
 )
-
-
-def _expired(connection: AsyncConnection, now: datetime) -> Select[Any]:
-    sending = exists().where(
-        effects.c.occurrence_id == occurrences.c.id, effects.c.state == "intent", effects.c.busy_until > now
-    )
-    query = (
-        select(occurrences.c.id, occurrences.c.kind, attempts.c.alone)
-        .select_from(occurrences.outerjoin(attempts, _STARTED))
-        .where(status_is(Status.RUNNING), occurrences.c.lease_expires_at <= now, ~sending)
-        .order_by(occurrences.c.lease_expires_at)
-        .limit(MOST)
-    )
-    if connection.dialect.name == "postgresql":
-        query = query.with_for_update(of=occurrences, skip_locked=True)
-    return query
 
 
 async def _free(connection: AsyncConnection, ids: Sequence[str], now: datetime, *, suspect: bool) -> None:

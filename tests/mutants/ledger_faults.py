@@ -83,9 +83,9 @@ LEDGER_FAULTS = (
         (
             Edit(
                 RECOVERY,
-                "occurrences.c.lease_expires_at <= now, ~sending",
-                "occurrences.c.lease_expires_at <= __import__('datetime').datetime.now(__import__('datetime').UTC), "
-                "~sending",
+                'connection.execute(_EXPIRED, {"b_now": now})',
+                'connection.execute(_EXPIRED, {"b_now": '
+                "__import__('datetime').datetime.now(__import__('datetime').UTC)})",
             ),
         ),
         (f"{LEDGER}test_a_renewed_lease_is_not_taken_over[sqlite]",),
@@ -145,7 +145,11 @@ LEDGER_FAULTS = (
     Fault(
         "taken over while a send may be under way",
         ("I2",),
-        (Edit(RECOVERY, "occurrences.c.lease_expires_at <= now, ~sending", "occurrences.c.lease_expires_at <= now"),),
+        (
+            Edit(
+                RECOVERY, "occurrences.c.lease_expires_at <= _NOW, ~_SENDING", "occurrences.c.lease_expires_at <= _NOW"
+            ),
+        ),
         (f"{GUARDS}test_nobody_is_taken_over_while_a_send_may_still_be_under_way[sqlite]",),
     ),
     Fault(
