@@ -37,6 +37,7 @@ async def set_(
     name: str = "default",
     catch_up: Literal["none", "latest", "all"] = "latest",
     catch_up_window: str = "12h",
+    overlap: Literal["skip", "queue"] = "queue",
     expire_after: str | None = None,
     spread: str = "0s",
     force: Flag = False,
@@ -56,6 +57,7 @@ async def set_(
         name: Tells several schedules of one kind apart.
         catch_up: What becomes of slots that nobody woke for.
         catch_up_window: How long ago they may have been due, such as 12h or 2d.
+        overlap: What becomes of a slot that is due while another of this schedule runs: it waits, or is refused.
         expire_after: After this a slot is worth nothing any more, however it came to be late.
         spread: Perform up to this much later, each user always at the same time; slots and due times stay.
         force: Allow a second schedule at the same times under another name.
@@ -82,6 +84,7 @@ async def set_(
             name,
             catch_up,
             catch_up_window=duration(catch_up_window),
+            overlap=overlap,
             spread=duration(spread),
             expire_after=duration(expire_after) if expire_after else None,
             settings=own,

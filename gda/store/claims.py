@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from gda.errors import ClaimLost
 from gda.lifecycle import CLAIMABLE, Claim, Occurrence, Status
 from gda.store.conditions import IDS, Among, status_is
+from gda.store.overlaps import FREE, first_of_each_schedule
 from gda.store.scopes import Scope, occurrence_condition
 from gda.store.tables import attempts, occurrences
 
@@ -47,19 +48,22 @@ async def claim(
         flow_run_id: the Prefect run that does, for the record.
         now: the database's instant.
         lease: how long the claim lasts without renewal.
-        limit: most rows taken.
+        limit: most rows taken; of one schedule never two, and none while another of it runs.
         impatient: take waiting ones (``ready_at`` in the future) too, because a person asked for them now.
         suspects: take suspects, and nothing else; the caller performs them one at a time, alone.
 
     Returns:
         The claims, most urgent first.
+
+    Raises:
+        IntegrityError: another worker claimed a slot of the same schedule just now; ask again.
     """
     ready: ColumnElement[bool] = status_is(*CLAIMABLE)
     if not impatient:
         ready = and_(ready, occurrences.c.ready_at <= now)
     wanted = (
-        select(occurrences.c.id)
-        .where(occurrence_condition(scope), ready, occurrences.c.suspect == suspects)
+        select(occurrences.c.id, occurrences.c.schedule_id, occurrences.c.extra, occurrences.c.due_at)
+        .where(occurrence_condition(scope), ready, occurrences.c.suspect == suspects, FREE)
         .order_by(occurrences.c.priority.desc(), occurrences.c.ready_at)
         .limit(limit)
     )
@@ -73,7 +77,7 @@ def _urgency(claim: Claim) -> tuple[int, datetime, str]:
 
 async def _take(
     connection: AsyncConnection,
-    wanted: Select[tuple[str]],
+    wanted: Select[Any],
     owner: str,
     flow_run_id: str | None,
     lease_expires_at: datetime,
@@ -84,7 +88,7 @@ async def _take(
     chosen = wanted.cte("wanted").prefix_with("MATERIALIZED", dialect="postgresql")
     rows = await connection.execute(
         update(occurrences)
-        .where(occurrences.c.id.in_(select(chosen.c.id)))
+        .where(occurrences.c.id.in_(first_of_each_schedule(chosen)))
         .values(
             status=Status.RUNNING,
             lease_owner=owner,

@@ -1,10 +1,12 @@
 """The ledger: what is due, has it happened, who holds it. Each method is one transaction or a share in one."""
 
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gda.errors import UnknownOccurrence
@@ -23,6 +25,7 @@ from gda.store.settlements import Ending
 from gda.store.tables import occurrences
 
 PROMISE_CHUNK = 500
+CLAIM_TRIES = 5
 OPERATOR_EARLY = timedelta(seconds=15)
 """How early an operator's slot is promised at most: with one each 20 s, 90 s would make a wake-up wait for four."""
 
@@ -92,6 +95,13 @@ class Ledger:
 
         ``suspects`` takes those under which a worker died, and no others; they are to be performed one by one, alone.
         """
+        for _ in range(CLAIM_TRIES - 1):
+            # Two workers met at two slots of one schedule: the other's claim is there now, and is left out.
+            with suppress(IntegrityError):
+                return await self._claim(scope, worker, limit, impatient, suspects)
+        return await self._claim(scope, worker, limit, impatient, suspects)
+
+    async def _claim(self, scope: Scope, worker: Worker, limit: int, impatient: bool, suspects: bool) -> list[Claim]:
         async with self._database.write() as connection:
             now = await self._database.clock.now(connection)
             await recover(connection, now)

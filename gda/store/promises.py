@@ -13,8 +13,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from gda.errors import InvalidSchedule
 from gda.lifecycle import CLAIMABLE, Status
 from gda.schedule import CatchUp, DueDecision, Policies, decide_due, parse_stored
+from gda.schedule.overlap import skip_overlapping
 from gda.settings import Settings
 from gda.store.conditions import status_is
+from gda.store.overlaps import FREE, runs_beside
 from gda.store.scopes import Scope, due_schedules, occurrence_condition
 from gda.store.tables import occurrences, schedules
 
@@ -104,12 +106,13 @@ async def promise_due(
     # Prefect wakes no deployment that is paused: its own wake-up proves that it runs again.
     paused = None if scope.of_one and waker.woken_by == "schedule" else bool(refused_as)
     rows = await _due_schedules(connection, due_schedules(scope, now + early, paused=paused), limit, only)
+    runs = await runs_beside(connection, rows, now)
     inserts: list[dict[str, Any]] = []
     moves: list[dict[str, Any]] = []
     problems: list[str] = []
     for row in rows:
         try:
-            decision = _refused(_decide(row, now, early), refused_as)
+            decision = skip_overlapping(_refused(_decide(row, now, early), refused_as), runs.get(row.id, ()))
         except InvalidSchedule as error:
             problems.append(row.id)
             await _mark(connection, row.id, str(error))
@@ -272,11 +275,12 @@ async def _mark(connection: AsyncConnection, schedule_id: str, problem: str) -> 
 async def next_ready(connection: AsyncConnection, scope: Scope) -> datetime | None:
     """When the earliest promised occurrence of ``scope`` becomes ready; None when none waits.
 
-    Only fresh ones count: what waits for another attempt is served by a later wake-up, not slept for in a process.
+    Only fresh ones count: what waits for another attempt is served by a later wake-up, not slept for in a process. Nor
+    does what waits for another of its schedule: whoever performs that one takes it.
     """
     query = (
         select(occurrences.c.ready_at)
-        .where(occurrence_condition(scope), status_is(*CLAIMABLE), occurrences.c.status == Status.SCHEDULED)
+        .where(occurrence_condition(scope), status_is(*CLAIMABLE), occurrences.c.status == Status.SCHEDULED, FREE)
         .order_by(occurrences.c.ready_at)
         .limit(1)
     )

@@ -36,6 +36,7 @@ class Schedule:
     next_due_at: datetime | None
     catch_up: str = "latest"
     catch_up_window: timedelta = timedelta(hours=12)
+    overlap: str = "queue"
     spread: timedelta = timedelta(0)
     expire_after: timedelta | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)

@@ -36,6 +36,7 @@ class Wish:
     name: str = "default"
     catch_up: str = "latest"
     catch_up_window: timedelta = timedelta(hours=12)
+    overlap: str = "queue"
     spread: timedelta = timedelta(0)
     expire_after: timedelta | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -165,7 +166,12 @@ class Schedules:
     async def _settle_debts(self, connection: AsyncConnection, old: Schedule, now: datetime) -> None:
         scope = Scope.owned(old.kind, old.user_id)
         waker = Waker("edit")
-        await promise_due(connection, scope, now=now, early=timedelta(0), waker=waker, defaults=self._defaults)
+        more = True
+        while more:
+            part = await promise_due(
+                connection, scope, now=now, early=timedelta(0), waker=waker, defaults=self._defaults
+            )
+            more = part.more
 
 
 def _values(wish: Wish, expression: Expression, timezone: str, now: datetime) -> dict[str, Any]:
@@ -178,6 +184,7 @@ def _values(wish: Wish, expression: Expression, timezone: str, now: datetime) ->
         "next_due_at": first.due_at if first else None,
         "catch_up": wish.catch_up,
         "catch_up_window_seconds": int(wish.catch_up_window.total_seconds()),
+        "overlap": wish.overlap,
         "spread_seconds": int(wish.spread.total_seconds()),
         "expire_after_seconds": None if wish.expire_after is None else int(wish.expire_after.total_seconds()),
         "settings": dict(wish.settings),
@@ -271,6 +278,7 @@ def _schedule(row: Any) -> Schedule:
         next_due_at=row.next_due_at,
         catch_up=row.catch_up,
         catch_up_window=timedelta(seconds=row.catch_up_window_seconds),
+        overlap=row.overlap,
         spread=timedelta(seconds=row.spread_seconds),
         expire_after=expire_after(row),
         settings=row.settings,

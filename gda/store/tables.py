@@ -40,8 +40,8 @@ def _one_of(column: str, values: list[str]) -> str:
     return f"{column} IN ({', '.join(repr(value) for value in values)})"
 
 
-def _where(name: str, *columns: str, condition: str) -> Index:
-    return Index(name, *columns, sqlite_where=text(condition), postgresql_where=text(condition))
+def _where(name: str, *columns: str, condition: str, unique: bool = False) -> Index:
+    return Index(name, *columns, unique=unique, sqlite_where=text(condition), postgresql_where=text(condition))
 
 
 users = Table(
@@ -84,6 +84,7 @@ schedules = Table(
     Column("active_from", UtcInstant, nullable=False),
     Column("next_due_at", UtcInstant),
     Column("catch_up", String(16), nullable=False, server_default="latest"),
+    Column("overlap", String(16), nullable=False, server_default="queue"),
     Column("catch_up_window_seconds", Integer, nullable=False, server_default="43200"),
     Column("spread_seconds", Integer, nullable=False, server_default="0"),
     Column("expire_after_seconds", Integer),
@@ -154,6 +155,13 @@ occurrences = Table(
     _where("ix_gda_occurrences_waiting", "ready_at", condition="status IN ('scheduled', 'retrying')"),
     # Whose worker went away? (claim; the sweep)
     _where("ix_gda_occurrences_expired", "lease_expires_at", condition="status = 'running'"),
+    # Does another of this schedule run? Never two at once (claim).
+    _where(
+        "uq_gda_occurrences_running_schedule",
+        "schedule_id",
+        condition="status = 'running' AND schedule_id IS NOT NULL AND NOT extra",
+        unique=True,
+    ),
     # What waits for this cause? (release)
     _where("ix_gda_occurrences_held", "reason", "user_id", condition="status = 'held'"),
     # What may be forgotten? (retention)

@@ -51,7 +51,7 @@ FIRST = [
             "occurrences",
             "id, kind, dedup_key, user_id, schedule_id, revision, slot, due_at, status, ready_at, lease_owner, "
             "lease_expires_at, fence, burnt, reason, woken_by, created_at, started_at, finished_at",
-            f"'{status}', 'digest', 'ada/default/{number}', 'ada', 's1', 1, '2026-03-0{number}T07:30', {{then}}, "
+            f"'{status}', 'digest', 'ada/default/{number}', 'ada', 's{number}', 1, '2026-03-0{number}T07:30', {{then}}, "
             f"'{status}', {{now}}, {owner}, {lease}, 1, {burnt}, '{reason}', 'schedule', {{then}}, {begun}, {ended}",
         )
         for number, (status, owner, lease, burnt, reason, begun, ended) in enumerate(OCCURRENCES, 1)
@@ -160,6 +160,19 @@ async def test_a_ledger_of_the_first_version_is_used_on_after_the_upgrade(databa
     }
     assert [(one.id, one.expression, one.revision) for one in waiting] == [("s1", "daily 07:30", 1)]
     assert {table: known_before({table: before[table]}, {table: after[table]})[table] for table in after} == after
+
+
+async def test_of_two_slots_of_a_schedule_that_ran_at_once_one_goes_on_and_one_is_claimed_anew(database_url):
+    async with a_filled_database(database_url, VirtualClock(MORNING)) as database:
+        async with database.write() as connection:
+            await connection.exec_driver_sql(
+                "UPDATE gda_occurrences SET schedule_id = 's1', status = 'running', lease_owner = 'w',"
+                " lease_expires_at = ready_at WHERE status IN ('scheduled', 'running')"
+            )
+        await upgrade(database)
+        rows = {row.id: row.status for row in await make_store(database, Settings()).history.list(limit=100)}
+
+    assert sorted((rows["scheduled"], rows["running"])) == [Status.RETRYING, Status.RUNNING]
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -51,11 +51,14 @@ async def test_the_ledger_looks_only_at_what_is_not_settled(tmp_path, name):
         asked = await statements_of(store, ask)
         plans = [line for statement in asked for line in await plan_of(store, *statement)]
 
-    looks = [line for line in plans if "gda_occurrences" in line and "(id=?)" not in line]
+    looks = [line for line in plans if "gda_occurrences" in line and "(id=?)" not in line and "sibling" not in line]
     used = {match[1] for line in looks if (match := re.search(r"ix_gda_occurrences_(\w+)", line))}
     assert used == wanted, plans
     # Each look is served by one of the indexes that leave settled rows out.
     assert all("ix_gda_occurrences_" in line for line in looks), plans
+    # And whether another slot of the schedule runs, by the index over the running ones.
+    beside = [line for line in plans if "SEARCH sibling" in line]
+    assert all("uq_gda_occurrences_running_schedule (schedule_id=?)" in line for line in beside), plans
 
 
 async def test_postgresql_answers_each_question_through_those_indexes_beside_thousands_of_settled_rows(postgres_url):
