@@ -122,7 +122,8 @@ def _waiting(story: Story, now: datetime, reason: str) -> str:
     alone = "; a worker died under it, so it runs alone" if found.suspect else ""
     if found.ready_at > now:
         return f"waits for {_at(found.ready_at)}{reason}{alone}"
-    return f"ready since {_at(found.ready_at)}, waits for a run to take it{reason}{alone}"
+    other = f"slot {story.waits_for} of its schedule to end" if story.waits_for else "a run to take it"
+    return f"ready since {_at(found.ready_at)}, waits for {other}{reason}{alone}"
 
 
 def _tries(story: Story) -> str:

@@ -10,19 +10,21 @@ from gda.errors import UnknownOccurrence
 from gda.lifecycle import Occurrence
 from gda.store.claims import OCCURRENCE_COLUMNS, occurrence_from
 from gda.store.database import Database
+from gda.store.overlaps import running_beside
 from gda.store.records import Attempt, Effect
 from gda.store.tables import attempts, dead_letters, effects, occurrences
 
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """One occurrence with everything that happened to it."""
+    """One occurrence with everything that happened to it; ``waits_for`` is a running slot that it must let end."""
 
     occurrence: Occurrence
     attempts: tuple[Attempt, ...]
     effects: tuple[Effect, ...]
     dead_reason: str | None
     flow_run_id: str | None
+    waits_for: str | None = None
 
 
 class History:
@@ -75,6 +77,7 @@ class History:
                 effects=tuple(_make(Effect, effect) for effect in steps),
                 dead_reason=(await connection.execute(letter)).scalar_one_or_none(),
                 flow_run_id=row.flow_run_id,
+                waits_for=await connection.scalar(running_beside(row)),
             )
 
     async def counts(self, *, kind: str | None = None, ids: Sequence[str] | None = None) -> dict[str, int]:

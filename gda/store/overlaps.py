@@ -11,8 +11,9 @@ from typing import Any
 from sqlalchemy import CTE, ColumnElement, Select, bindparam, case, func, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from gda.lifecycle import Status
+from gda.lifecycle import CLAIMABLE, Status
 from gda.schedule.overlap import Overlap, Run
+from gda.store.conditions import status_is
 from gda.store.tables import occurrences
 
 LONGEST = timedelta(days=1)
@@ -30,6 +31,16 @@ _running = (
 )
 FREE: ColumnElement[bool] = or_(occurrences.c.schedule_id.is_(None), occurrences.c.extra, ~_running)
 """The occurrences that no running one of their schedule makes wait."""
+
+
+def running_beside(row: Any) -> Select[tuple[str | None]]:
+    """The slot of the schedule of ``row`` (an occurrence) that runs, where that makes the row wait."""
+    waits = row.status in CLAIMABLE and not row.extra
+    return select(occurrences.c.slot).where(
+        occurrences.c.schedule_id == (row.schedule_id if waits else None),
+        status_is(Status.RUNNING),
+        ~occurrences.c.extra,
+    )
 
 
 def first_of_each_schedule(wanted: CTE) -> Select[tuple[str]]:

@@ -51,6 +51,9 @@ async def test_the_next_slot_waits_while_the_one_before_runs_and_is_taken_when_i
         assert await claimed(store) == []
         assert await store.ledger.next_ready(DIGESTS) is None
         assert await claimed(store, impatient=True) == []
+        [waiting] = await store.history.list(status=Status.SCHEDULED)
+        sentence = why_occurrence(await store.history.story(waiting.id), clock.instant)
+        assert "waits for slot 2026-03-10T07:00 of its schedule to end" in sentence
         await settled(store, first)
         assert await claimed(store) == ["2026-03-10T08:00"]
 
