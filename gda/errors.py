@@ -6,6 +6,7 @@
     │   ├── UnknownUser
     │   ├── UnknownKind
     │   ├── UnknownOccurrence
+    │   ├── UnknownTodo         a to-do or one of its reminders
     │   └── AlreadyExists
     ├── Unavailable             a server, port or file GDA needs is not there: say which and what to do
     │   └── SchemaOutOfDate     the database is older or newer than this code
@@ -48,6 +49,10 @@ class UnknownKind(UsageError):
 
 class UnknownOccurrence(UsageError):
     """No such occurrence."""
+
+
+class UnknownTodo(UsageError):
+    """No such to-do, or no such reminder of one."""
 
 
 class AlreadyExists(UsageError):

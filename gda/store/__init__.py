@@ -26,6 +26,7 @@ from gda.store.schema import current, downgrade, require_current, upgrade
 from gda.store.scopes import Scope
 from gda.store.stats import Stats
 from gda.store.sweeping import Sweeping
+from gda.store.todos import Change, Todos
 from gda.store.untold import Untold
 from gda.store.users import Credentials, Users
 
@@ -33,6 +34,7 @@ __all__ = [
     "Attempt",
     "ByHand",
     "CancelledRun",
+    "Change",
     "Clock",
     "Cohort",
     "Cohorts",
@@ -69,6 +71,7 @@ __all__ = [
     "Story",
     "Sweeping",
     "Target",
+    "Todos",
     "Untold",
     "User",
     "Users",
@@ -109,6 +112,7 @@ class Store:
     dead_letters: DeadLetters
     untold: Untold
     renames: Renames
+    todos: Todos
 
 
 def make_store(database: Database, settings: Settings) -> Store:
@@ -134,6 +138,7 @@ def make_store(database: Database, settings: Settings) -> Store:
         dead_letters=DeadLetters(database),
         untold=Untold(database),
         renames=Renames(database),
+        todos=Todos(database),
     )
 
 

@@ -16,6 +16,7 @@ from gda.store.promises import Defaults, Waker, expire_after, promise_due
 from gda.store.records import Schedule, User
 from gda.store.scopes import Scope, schedules_with_owner
 from gda.store.tables import schedule_revisions, schedules, users
+from gda.store.todos import move_days
 from gda.store.users import find_user
 
 NAMESPACE = uuid.UUID("0b0c3f52-8f0e-5b69-8d0b-0f4a2f3c9f10")
@@ -114,6 +115,8 @@ class Schedules:
     async def move_user(self, who: str, timezone: str) -> User:
         """Change a user's timezone, and with it every schedule that has none of its own, as an edit of each.
 
+        To-dos that are due on a day are then due at that day's end there.
+
         Args:
             who: id or address.
             timezone: a valid IANA name (the caller checks it with ``gda.schedule.zone``).
@@ -133,6 +136,7 @@ class Schedules:
             await connection.execute(update(users).where(users.c.id == user.id).values(timezone=timezone))
             for old in inheriting:
                 await _move(connection, old, timezone, now)
+            await move_days(connection, user.id, timezone)
             return await find_user(connection, user.id)
 
     async def enable(self, user_id: str | None, kind: str, name: str, *, enabled: bool) -> Schedule:
