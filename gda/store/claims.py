@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import lru_cache
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, case, func, insert, select, update
+from sqlalchemy import ColumnElement, Integer, and_, bindparam, case, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from gda.errors import ClaimLost
 from gda.lifecycle import CLAIMABLE, Claim, Occurrence, Status
@@ -16,6 +18,7 @@ from gda.store.scopes import Scope, occurrence_condition
 from gda.store.tables import attempts, occurrences
 
 OCCURRENCE_COLUMNS = tuple(occurrences.c[name] for name in Occurrence.__dataclass_fields__)
+_INSTANT = occurrences.c.ready_at.type
 _values = attrgetter(*Occurrence.__dataclass_fields__)
 _STATUS = list(Occurrence.__dataclass_fields__).index("status")
 
@@ -58,16 +61,9 @@ async def claim(
     Raises:
         IntegrityError: another worker claimed a slot of the same schedule just now; ask again.
     """
-    ready: ColumnElement[bool] = status_is(*CLAIMABLE)
-    if not impatient:
-        ready = and_(ready, occurrences.c.ready_at <= now)
-    wanted = (
-        select(occurrences.c.id, occurrences.c.schedule_id, occurrences.c.extra, occurrences.c.due_at)
-        .where(occurrence_condition(scope), ready, occurrences.c.suspect == suspects, FREE)
-        .order_by(occurrences.c.priority.desc(), occurrences.c.ready_at)
-        .limit(limit)
-    )
-    taken = await _take(connection, wanted, owner, flow_run_id, now + lease)
+    given = {"b_now": now, "b_most": limit, "b_owner": owner, "b_expires": now + lease, "b_run": flow_run_id}
+    rows = await connection.execute(_taking(scope, impatient, suspects), given)
+    taken = [Claim(occurrence_from(row), owner, row.fence, flow_run_id, alone=row.suspect) for row in rows]
     return sorted(taken, key=_urgency)
 
 
@@ -75,30 +71,34 @@ def _urgency(claim: Claim) -> tuple[int, datetime, str]:
     return -claim.occurrence.priority, claim.occurrence.due_at, claim.occurrence.id
 
 
-async def _take(
-    connection: AsyncConnection,
-    wanted: Select[Any],
-    owner: str,
-    flow_run_id: str | None,
-    lease_expires_at: datetime,
-) -> list[Claim]:
-    if connection.dialect.name == "postgresql":
-        wanted = wanted.with_for_update(skip_locked=True)
+@lru_cache(maxsize=256)
+def _taking(scope: Scope, impatient: bool, suspects: bool) -> ReturningUpdate[Any]:
+    """The claiming statement, made once for a scope: a run asks it until nothing is left."""
+    ready: ColumnElement[bool] = status_is(*CLAIMABLE)
+    if not impatient:
+        ready = and_(ready, occurrences.c.ready_at <= bindparam("b_now", type_=_INSTANT))
+    wanted = (
+        select(occurrences.c.id, occurrences.c.schedule_id, occurrences.c.extra, occurrences.c.due_at)
+        .where(occurrence_condition(scope), ready, occurrences.c.suspect == suspects, FREE)
+        .order_by(occurrences.c.priority.desc(), occurrences.c.ready_at)
+        .limit(bindparam("b_most", type_=Integer))
+        # SQLite has no row locks, and leaves FOR UPDATE out.
+        .with_for_update(skip_locked=True)
+    )
     # Materialised, for PostgreSQL may otherwise ask the inner query anew for each row and take more than the limit.
     chosen = wanted.cte("wanted").prefix_with("MATERIALIZED", dialect="postgresql")
-    rows = await connection.execute(
+    return (
         update(occurrences)
         .where(occurrences.c.id.in_(first_of_each_schedule(chosen)))
         .values(
             status=Status.RUNNING,
-            lease_owner=owner,
-            lease_expires_at=lease_expires_at,
-            flow_run_id=flow_run_id,
+            lease_owner=bindparam("b_owner"),
+            lease_expires_at=bindparam("b_expires"),
+            flow_run_id=bindparam("b_run"),
             fence=occurrences.c.fence + 1,
         )
         .returning(*OCCURRENCE_COLUMNS)
     )
-    return [Claim(occurrence_from(row), owner, row.fence, flow_run_id, alone=row.suspect) for row in rows]
 
 
 async def abandoned_runs(connection: AsyncConnection, now: datetime) -> list[str]:

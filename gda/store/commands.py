@@ -154,7 +154,7 @@ class Commands:
                 refused_as=PAUSED,
             )
             skipped += part.skipped
-            if part.evaluated == 0:
+            if not part.more:
                 return skipped
 
     async def _unpromised(

@@ -13,7 +13,7 @@ from gda.errors import UnknownOccurrence
 from gda.lifecycle import Claim, Occurrence, Settlement
 from gda.settings import Settings
 from gda.store import claims, holds, promises, settlements
-from gda.store.backlog import backlog
+from gda.store.backlog import backlog, next_ready
 from gda.store.claims import OCCURRENCE_COLUMNS, occurrence_from
 from gda.store.database import Database
 from gda.store.group_commit import GroupCommit
@@ -72,8 +72,7 @@ class Ledger:
                     limit=PROMISE_CHUNK,
                 )
             total += part
-            # A schedule with a very long debt is settled over several rounds, so only an empty round is the end.
-            if part.evaluated == 0:
+            if not part.more:
                 return total
 
     def _early_for(self, scope: Scope) -> timedelta:
@@ -137,7 +136,7 @@ class Ledger:
     async def next_ready(self, scope: Scope) -> datetime | None:
         """When the earliest promised occurrence of ``scope`` becomes ready, None when none waits."""
         async with self._database.read() as connection:
-            return await promises.next_ready(connection, scope)
+            return await next_ready(connection, scope)
 
     async def start(self, claim: Claim) -> int:
         """Write the attempt row; returns its number. Raises ClaimLost."""

@@ -4,20 +4,20 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, bindparam, select, update
+from sqlalchemy import ColumnElement, Integer, Select, bindparam, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gda.errors import InvalidSchedule
-from gda.lifecycle import CLAIMABLE, Status
+from gda.lifecycle import Status
 from gda.schedule import CatchUp, DueDecision, Policies, decide_due, parse_stored
 from gda.schedule.overlap import skip_overlapping
 from gda.settings import Settings
-from gda.store.conditions import status_is
-from gda.store.overlaps import FREE, runs_beside
-from gda.store.scopes import Scope, due_schedules, occurrence_condition
+from gda.store.overlaps import runs_beside
+from gda.store.scopes import Scope, due_schedules
 from gda.store.tables import occurrences, schedules
 
 OCCURRENCE_NAMESPACE = uuid.UUID("6f0f6f3e-1d0b-5c1f-9a43-0d9c5f1f7a11")
@@ -49,12 +49,13 @@ class Defaults:
 
 @dataclass(frozen=True, slots=True)
 class Promised:
-    """What a promise inserted: counts, and the ids of the rows to perform."""
+    """What a promise inserted: counts, and the ids of the rows to perform; ``more``: it left some for another round."""
 
     evaluated: int = 0
     scheduled: tuple[str, ...] = ()
     skipped: int = 0
     problems: tuple[str, ...] = field(default=())
+    more: bool = False
 
     def __add__(self, other: "Promised") -> "Promised":
         return Promised(
@@ -62,6 +63,7 @@ class Promised:
             self.scheduled + other.scheduled,
             self.skipped + other.skipped,
             self.problems + other.problems,
+            other.more,
         )
 
 
@@ -96,7 +98,7 @@ async def promise_due(
         early: how far ahead a wake-up may promise.
         waker: who woke GDA.
         defaults: for columns that the schedule leaves open.
-        limit: schedules evaluated in this transaction; call again while ``evaluated`` equals it.
+        limit: schedules evaluated in this transaction; call again while there is ``more``.
         only: a further condition on schedules.
         refused_as: take the schedules that are paused in Prefect instead, and skip their slots for this reason.
 
@@ -105,7 +107,8 @@ async def promise_due(
     """
     # Prefect wakes no deployment that is paused: its own wake-up proves that it runs again.
     paused = None if scope.of_one and waker.woken_by == "schedule" else bool(refused_as)
-    rows = await _due_schedules(connection, due_schedules(scope, now + early, paused=paused), limit, only)
+    until = now + early
+    rows = await _due_schedules(connection, scope, paused, until, limit, only)
     runs = await runs_beside(connection, rows, now)
     inserts: list[dict[str, Any]] = []
     moves: list[dict[str, Any]] = []
@@ -125,18 +128,32 @@ async def promise_due(
     scheduled = tuple(
         values["id"] for values in inserts if values["id"] in new and values["status"] == Status.SCHEDULED
     )
-    return Promised(len(rows), scheduled, len(new) - len(scheduled), tuple(problems))
+    # One decision has a most of rows, so a schedule with a very long debt is still due after it.
+    more = len(rows) == limit or any(move["b_next"] is not None and move["b_next"] <= until for move in moves)
+    return Promised(len(rows), scheduled, len(new) - len(scheduled), tuple(problems), more)
 
 
 async def _due_schedules(
-    connection: AsyncConnection, query: Select[Any], limit: int, only: ColumnElement[bool] | None
+    connection: AsyncConnection,
+    scope: Scope,
+    paused: bool | None,
+    until: datetime,
+    limit: int,
+    only: ColumnElement[bool] | None,
 ) -> Sequence[Any]:
-    query = query.order_by(schedules.c.next_due_at).limit(limit)
+    query = _longest_due(scope, paused)
     if only is not None:
         query = query.where(only)
-    if connection.dialect.name == "postgresql":
-        query = query.with_for_update(of=schedules, skip_locked=True)
-    return (await connection.execute(query)).all()
+    return (await connection.execute(query, {"until": until, "most": limit})).all()
+
+
+@lru_cache(maxsize=256)
+def _longest_due(scope: Scope, paused: bool | None) -> Select[Any]:
+    query = (
+        due_schedules(scope, paused=paused).order_by(schedules.c.next_due_at).limit(bindparam("most", type_=Integer))
+    )
+    # SQLite has no row locks, and leaves FOR UPDATE out.
+    return query.with_for_update(of=schedules, skip_locked=True)
 
 
 def _decide(row: Any, now: datetime, early: timedelta) -> DueDecision:
@@ -270,19 +287,3 @@ async def _mark(connection: AsyncConnection, schedule_id: str, problem: str) -> 
     await connection.execute(
         update(schedules).where(schedules.c.id == schedule_id).values(problem=problem, next_due_at=None)
     )
-
-
-async def next_ready(connection: AsyncConnection, scope: Scope) -> datetime | None:
-    """When the earliest promised occurrence of ``scope`` becomes ready; None when none waits.
-
-    Only fresh ones count: what waits for another attempt is served by a later wake-up, not slept for in a process. Nor
-    does what waits for another of its schedule: whoever performs that one takes it.
-    """
-    query = (
-        select(occurrences.c.ready_at)
-        .where(occurrence_condition(scope), status_is(*CLAIMABLE), occurrences.c.status == Status.SCHEDULED, FREE)
-        .order_by(occurrences.c.ready_at)
-        .limit(1)
-    )
-    instant: datetime | None = (await connection.execute(query)).scalar_one_or_none()
-    return instant

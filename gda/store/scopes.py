@@ -1,10 +1,10 @@
 """What a wake-up is for, as a value and as a condition on rows."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select, true
+from sqlalchemy import ColumnElement, Select, and_, bindparam, func, or_, select, true
 
 from gda.store.conditions import ENABLED
 from gda.store.tables import occurrences, schedules, users
@@ -67,16 +67,18 @@ def schedule_condition(scope: Scope) -> ColumnElement[bool]:
     return and_(*conditions)
 
 
-def due_schedules(scope: Scope, until: datetime, *, paused: bool | None = False) -> Select[Any]:
-    """The schedules of ``scope`` that run and have a slot without a row, due by ``until``.
+@lru_cache(maxsize=256)
+def due_schedules(scope: Scope, *, paused: bool | None = False) -> Select[Any]:
+    """The schedules of ``scope`` that run and have a slot without a row, due by the parameter ``until``.
 
     ``paused`` chooses by what people did in Prefect: those that run (False), those that are paused (True), all (None).
+    It is made once for a scope: spelling a statement takes SQLAlchemy longer than SQLite takes to answer it.
     """
     query = schedules_with_owner().where(
         schedule_condition(scope),
         ENABLED,
         or_(users.c.status.is_(None), users.c.status != "paused"),
-        schedules.c.next_due_at <= until,
+        schedules.c.next_due_at <= bindparam("until", type_=schedules.c.next_due_at.type),
     )
     if paused is None:
         return query

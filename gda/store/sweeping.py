@@ -69,7 +69,7 @@ class Sweeping:
                     only=schedules.c.spread_seconds == spread_seconds,
                 )
             total += part
-            if part.evaluated == 0:
+            if not part.more:
                 return total
 
     async def waiting(self, grace: timedelta) -> list[Waiting]:

@@ -44,3 +44,16 @@ async def test_pausing_twice_owes_nothing_more(database_url: str) -> None:
         await store.schedules.enable("ada", "digest", "default", enabled=False)
 
         assert await promised(store) == []
+
+
+async def test_a_debt_of_more_slots_than_one_round_takes_is_owed_whole_when_the_schedule_changes(
+    database_url: str,
+) -> None:
+    clock = VirtualClock(MORNING)
+    async with a_store(database_url, clock=clock) as store:
+        window = timedelta(days=10)
+        await a_user_with_digest(store, expression="every 15 minutes", catch_up="all", catch_up_window=window)
+        clock.advance(days=6)
+        await store.schedules.enable("ada", "digest", "default", enabled=False)
+
+        assert len(await store.history.list(limit=1000)) == 6 * 96

@@ -264,8 +264,8 @@ LEDGER_FAULTS = (
         (
             Edit(
                 CLAIMS,
-                "occurrence_condition(scope), ready, occurrences.c.suspect == suspects)",
-                "occurrence_condition(scope), ready)",
+                "occurrence_condition(scope), ready, occurrences.c.suspect == suspects, FREE)",
+                "occurrence_condition(scope), ready, FREE)",
             ),
         ),
         (f"{DEATHS}test_what_ran_when_its_worker_died_runs_next_alone_and_has_burnt_nothing[sqlite]",),
