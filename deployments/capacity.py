@@ -5,11 +5,11 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import islice
+from functools import lru_cache
 from typing import Any
 
+from deployments.due_minutes import Span, due_minutes, minute_at
 from deployments.spec import readable
-from gda.schedule import slots_between
 from gda.settings import Layout, Settings
 from gda.store.cohorts import Cohort
 
@@ -18,8 +18,6 @@ START_SECONDS = 5.0
 """A process worker's start of one flow run: 3 to 9 s were measured with Prefect 3.8 on two cores (DESIGN 1.4)."""
 PER_SECOND = 15.0
 """Digests a second of one flow run's process; 33 were measured in two processes on two cores (``make bench``)."""
-LARGEST = 5_000
-"""Cohorts looked at, largest first: more would take longer than a plan may."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,20 +66,20 @@ def busiest(cohorts: Iterable[Cohort], settings: Settings, now: datetime, n: int
         now: where the week begins.
         n: how many.
     """
-    due: Counter[datetime] = Counter()
-    runs: defaultdict[datetime, int] = defaultdict(int)
-    for one in islice(sorted(cohorts, key=lambda cohort: -cohort.members), LARGEST):
-        expression = readable(one.expression)
+    due: Counter[int] = Counter()
+    runs: defaultdict[int, int] = defaultdict(int)
+    span = Span(now, now + WEEK)
+    read = lru_cache(maxsize=None)(readable)  # Thousands of cohorts share an expression.
+    for one in cohorts:
+        expression = read(one.expression)
         if expression is None:
             continue
         together = min(math.ceil(one.members / settings.shard_size), 1 + settings.shard_runs)
-        for minute in {
-            slot.due_at.replace(second=0) for slot in slots_between(expression, one.timezone, now, now + WEEK)
-        }:
+        for minute in due_minutes(expression, one.timezone, span):
             due[minute] += one.members
             runs[minute] += together
     ranked = sorted(due, key=lambda minute: (-due[minute], minute))[:n]
-    return [Busy(minute, due[minute], due[minute], runs[minute]) for minute in ranked]
+    return [Busy(minute_at(minute), due[minute], due[minute], runs[minute]) for minute in ranked]
 
 
 def advice(busy: Iterable[Busy], settings: Settings) -> str | None:

@@ -43,7 +43,8 @@ def cohort_deployments(
     Raises:
         UnknownKind: a cohort is of a kind that ``kinds`` lacks.
     """
-    ranked = sorted(_present(cohorts, kinds), key=lambda one: _rank(one, kinds, frozenset(there)))
+    titles = frozenset(there)
+    ranked = sorted(_present(cohorts, kinds), key=lambda one: _rank(one, kinds, titles))
     specs: list[DeploymentSpec] = []
     rest: set[str] = set()
     for one in ranked:

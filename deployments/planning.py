@@ -72,8 +72,10 @@ async def people_deployments(
     store: "Store", settings: Settings, *, there: Collection[str] = ()
 ) -> list[DeploymentSpec]:
     """The deployments that serve the operator's schedules, and users' in the layout of ``settings``."""
-    schedules, kinds = await store.schedules.all(), load_kinds()
+    in_cohorts, kinds = settings.layout == "cohort", load_kinds()
+    # Cohorts are counted where they are stored: of a hundred thousand users' schedules none is read here.
+    schedules = await store.schedules.all(operator=in_cohorts)
     own = operator_deployments(schedules, kinds, load_kind(GENERIC), settings)
-    if settings.layout == "cohort":
+    if in_cohorts:
         return own + cohort_deployments(await store.cohorts.all(), kinds, settings, there=there)
     return own + user_deployments(schedules, kinds, settings)

@@ -102,9 +102,13 @@ class Schedules:
             await connection.execute(insert(schedules), rows)
         return len(rows)
 
-    async def all(self, *, user_id: str | None = None, kind: str | None = None) -> list[Schedule]:
-        """Schedules by user, kind and name, narrowed where asked."""
+    async def all(
+        self, *, user_id: str | None = None, kind: str | None = None, operator: bool = False
+    ) -> list[Schedule]:
+        """Schedules by user, kind and name, narrowed where asked; with ``operator`` only those without a user."""
         query = schedules_with_owner().order_by(schedules.c.user_id, schedules.c.kind, schedules.c.name)
+        if operator:
+            query = query.where(schedules.c.user_id.is_(None))
         if user_id is not None:
             query = query.where(schedules.c.user_id == user_id)
         if kind is not None:
