@@ -3,10 +3,13 @@
 import secrets
 from dataclasses import dataclass, field
 
+from gda.sandbox.agenda import SandboxCalendar
 from gda.sandbox.mailbox import Mailbox
 
 ACCESS_SECONDS = 3600
-SCOPE = "https://www.googleapis.com/auth/gmail.readonly https://www.googleapis.com/auth/gmail.send"
+SCOPE = " ".join(
+    f"https://www.googleapis.com/auth/{name}" for name in ("gmail.readonly", "gmail.send", "calendar.readonly")
+)
 
 
 @dataclass(slots=True)
@@ -16,6 +19,7 @@ class Account:
     email: str
     refresh_token: str
     mailbox: Mailbox
+    calendars: dict[str, SandboxCalendar] = field(default_factory=dict)
     revoked: bool = False
     access: dict[str, int] = field(default_factory=dict)
 
@@ -42,9 +46,14 @@ class Accounts:
         email = email.strip().lower()
         token = refresh_token or f"1//sandbox-{secrets.token_urlsafe(24)}"
         account = Account(email, token, Mailbox(email))
+        account.calendars[email] = SandboxCalendar(email, email, "UTC", primary=True)
         self._by_email[email] = account
         self._by_refresh[token] = account
         return account
+
+    def calendar(self, account: Account, name: str) -> SandboxCalendar | None:
+        """Return the account's calendar of that id; ``primary`` is the one that it came with."""
+        return account.calendars.get(account.email if name == "primary" else name)
 
     def by_refresh_token(self, token: str) -> Account | None:
         """Return the account that the refresh token opens; None when it is unknown or revoked."""

@@ -36,7 +36,7 @@ def create_app(sandbox: Sandbox) -> Application:
         if scope["type"] != "http":
             return
         path: str = scope["path"]
-        if path.startswith(("/gmail/", "/batch")) or path == "/token":
+        if path.startswith(("/gmail/", "/calendar/", "/batch")) or path == "/token":
             await _answer_google(sandbox, scope, receive, send)
         else:
             await pages(scope, receive, send)

@@ -30,6 +30,7 @@ def control_routes(sandbox: Sandbox) -> list[Route]:
         "accounts": open_accounts,
         "messages": add_messages,
         "faults": change_faults,
+        "events": change_events,
         "revoke": revoke,
         "restore": restore,
     }
@@ -59,6 +60,16 @@ def add_messages(sandbox: Sandbox, body: dict[str, Any]) -> dict[str, Any]:
     mails = [(_account(sandbox, each), _raw(each)) for each in items]
     added = [sandbox.add_message(account, raw) for account, raw in mails]
     return {"messages": [{"id": message.id, "threadId": message.thread_id} for message in added]}
+
+
+def change_events(sandbox: Sandbox, body: dict[str, Any]) -> dict[str, Any]:
+    """Change a calendar of ``email`` as a person would: one change, or a list of such as ``changes``.
+
+    What a change may be stands at ``SandboxCalendar.change``; ``calendar`` names another than the account's own.
+    """
+    account = _account(sandbox, body)
+    items = _items(body, "changes") if "changes" in body else [body]
+    return {"events": [sandbox.change_calendar(account, each) for each in items]}
 
 
 def change_faults(sandbox: Sandbox, body: dict[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ FaultKind = Literal[
     "accept_then_drop",
     "smtp_reject",
     "smtp_slow",
+    "calendar_token_gone",
 ]
 ENDPOINTS = (
     "token",
@@ -26,6 +27,8 @@ ENDPOINTS = (
     "attachments.get",
     "history.list",
     "profile",
+    "calendarList.list",
+    "events.list",
     "smtp",
 )
 

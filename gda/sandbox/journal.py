@@ -90,6 +90,10 @@ class Journal:
         """Note that consent was withdrawn or granted again."""
         self._write({"event": "revoked", "email": email, "revoked": revoked})
 
+    def calendar(self, email: str, change: dict[str, Any], time_ms: int) -> None:
+        """Note what was done to a calendar."""
+        self._write({"event": "calendar", "email": email, "change": change, "time_ms": time_ms})
+
     def _write(self, event: dict[str, Any], raw: bytes | None = None) -> None:
         if raw is not None:
             self._files += 1
@@ -116,6 +120,8 @@ class Journal:
             sandbox.add_message(account, self._read(event["file"]), time_ms=event["time_ms"])
         elif account is not None and kind == "revoked":
             sandbox.set_revoked(account, event["revoked"])
+        elif account is not None and kind == "calendar":
+            sandbox.change_calendar(account, event["change"], time_ms=event["time_ms"])
 
     def _read(self, number: int) -> bytes:
         self._files = number - 1

@@ -5,15 +5,17 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from math import ceil
 
-from gda.sandbox.gmail import find_endpoint, perform
+from gda.sandbox import calendar, gmail
 from gda.sandbox.oauth import answer_token
 from gda.sandbox.state import Sandbox
 from gda.sandbox.wire import Call, Reply, google_error, with_header
 
 
 def answer_call(sandbox: Sandbox, call: Call) -> Reply:
-    """Answer one Gmail call, alone or as part of a batch."""
-    found = find_endpoint(call.method, call.path)
+    """Answer one call of Gmail or Calendar, alone or as part of a batch."""
+    of_calendar = call.path.startswith(calendar.PREFIX)
+    found = (calendar.find_endpoint if of_calendar else gmail.find_endpoint)(call.method, call.path)
+    perform = calendar.perform if of_calendar else gmail.perform
     if found is None:
         sandbox.requests["unknown"] += 1
         return google_error(404, "notFound", "Not Found")
@@ -25,7 +27,11 @@ def answer_call(sandbox: Sandbox, call: Call) -> Reply:
     if not sandbox.faults:
         return perform(sandbox, handler, account, call, ids)
     owner = account
-    return with_faults(sandbox, endpoint, owner.email, call.now_ms, lambda: perform(sandbox, handler, owner, call, ids))
+
+    def produce() -> Reply:
+        return perform(sandbox, handler, owner, call, ids)
+
+    return with_faults(sandbox, endpoint, owner.email, call.now_ms, produce)
 
 
 def answer_refresh(sandbox: Sandbox, call: Call) -> Reply:

@@ -1,4 +1,4 @@
-"""Where a sandbox mailbox's first mail comes from: a folder of ``.eml``, an mbox file, a Maildir or a shipped set."""
+"""Where an account's first mail and events come from: a folder of ``.eml`` and ``.ics``, an mbox, a Maildir, a set."""
 
 import re
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ from gda.errors import UsageError
 
 SAMPLES = Path(__file__).parent / "samples"
 EMPTY_SETS = ("empty", "quiet")
+CALENDAR_SUFFIX = ".ics"
 # A separator carries a time of day; a sentence that starts with "From " after an empty line seldom does.
 _MBOX_SEPARATOR = re.compile(rb"(?:\A|(?<=\n\n)|(?<=\n\r\n))From [^\n]*\d\d:\d\d[^\n]*\n")
 _MBOX_QUOTED = re.compile(rb"^>(>*From )", re.MULTILINE)
@@ -43,12 +44,14 @@ def read_samples(name: str) -> list[SourceMail]:
 
 
 def read_mail(path: Path) -> list[SourceMail]:
-    """Read a folder of ``.eml`` files (by name), a Maildir or an mbox file.
+    """Read a folder of ``.eml`` files (by name), a Maildir or an mbox file; a calendar file holds no mail.
 
     Raises:
         UsageError: there is nothing at the path, or it cannot be read.
     """
     try:
+        if path.is_file() and path.suffix == CALENDAR_SUFFIX:
+            return []
         if path.is_file():
             return _read_mbox(path.read_bytes())
         if path.is_dir():
@@ -57,6 +60,19 @@ def read_mail(path: Path) -> list[SourceMail]:
     except OSError as error:
         raise UsageError(f"the mail at {path} cannot be read: {error.strerror}; check its permissions") from error
     raise UsageError(f"there is no mail at {path}: give a folder of .eml files, a Maildir or an mbox file")
+
+
+def read_calendars(path: Path) -> dict[str, str]:
+    """Read the calendar files of a folder, or one such file: text by name; ``calendar`` is the account's own.
+
+    Raises:
+        UsageError: one cannot be read.
+    """
+    files = [path] if path.suffix == CALENDAR_SUFFIX else sorted(path.glob(f"*{CALENDAR_SUFFIX}"))
+    try:
+        return {file.stem: file.read_text("utf-8") for file in files if file.is_file()}
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"a calendar file at {path} cannot be read ({error}); it must be readable UTF-8") from error
 
 
 def _read_folder(folder: Path) -> list[SourceMail]:

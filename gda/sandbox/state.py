@@ -4,18 +4,22 @@ import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 from gda.errors import UsageError
 from gda.sandbox.accepted import Accepted, AcceptedMail
 from gda.sandbox.accounts import Account, Accounts
+from gda.sandbox.agenda import SandboxCalendar
 from gda.sandbox.content import Content, header_block
 from gda.sandbox.faults import Switchboard
 from gda.sandbox.generate import MailPlan, pick_mail
+from gda.sandbox.ics import read_calendar
 from gda.sandbox.journal import Journal
 from gda.sandbox.mailbox import INBOX_UNREAD, Message
-from gda.sandbox.sources import SourceMail, read_mail, read_samples
+from gda.sandbox.sources import CALENDAR_SUFFIX, SAMPLES, SourceMail, read_calendars, read_mail, read_samples
 
 _MESSAGE_ID_LINE = re.compile(rb"^message-id:[^\n]*(?:\n[ \t][^\n]*)*\n?", re.IGNORECASE | re.MULTILINE)
 
@@ -75,7 +79,7 @@ class Sandbox:
 
         Args:
             email: its address.
-            mail: a folder of ``.eml`` files, a Maildir or an mbox file.
+            mail: a folder of ``.eml`` and ``.ics`` files, a Maildir, an mbox file or a calendar file.
             samples: a sample set's name (``empty``: no mail).
             generate: made-up mail.
             refresh_token: to be used again after a restart; None: draw one.
@@ -91,7 +95,9 @@ class Sandbox:
             raise UsageError(f"{email!r} is no mail address; write it as name@example.org")
         first = self._first_mail(email.strip().lower(), mail, samples, generate)
         loaded_ms = self.now_ms if loaded_ms is None else loaded_ms
+        calendars = first_calendars(email.strip().lower(), mail, samples, at(loaded_ms))
         account = self.accounts.add(email, refresh_token)
+        account.calendars |= calendars
         labels = [INBOX_UNREAD if each.unread else ("INBOX",) for each in first]
         account.mailbox.load(
             [(self._shared(each.raw), label) for each, label in zip(first, labels, strict=True)], loaded_ms
@@ -156,6 +162,25 @@ class Sandbox:
             self._journal.accepted(record, sent_by.email if sent_by else None)
         return record, self._deliver(delivered, users, time_ms, sent_by)
 
+    def change_calendar(self, account: Account, change: dict[str, Any], *, time_ms: int | None = None) -> list[str]:
+        """Do to a calendar of the account what ``SandboxCalendar.change`` can, at ``time_ms`` (None: now).
+
+        ``change`` may name it by ``calendar``; else it is the account's own.
+
+        Raises:
+            UsageError: there is no such calendar, or it cannot be done.
+        """
+        time_ms = self.now_ms if time_ms is None else time_ms
+        name = str(change.get("calendar", "primary"))
+        calendar = self.accounts.calendar(account, name)
+        if calendar is None:
+            raise UsageError(f"{account.email} has no calendar {name!r}")
+        what = {key: value for key, value in change.items() if key not in ("calendar", "email")}
+        done = calendar.change(what, account.email, at(time_ms))
+        if self._journal:
+            self._journal.calendar(account.email, change, time_ms)
+        return done
+
     def set_revoked(self, account: Account, revoked: bool) -> None:
         """Withdraw the account's consent, or grant it again."""
         (self.accounts.revoke if revoked else self.accounts.restore)(account)
@@ -194,6 +219,31 @@ class Sandbox:
 
     def _shared(self, raw: bytes) -> Content:
         return self._contents.setdefault(raw, Content(raw))
+
+
+def at(time_ms: int) -> datetime:
+    """Return the aware instant of milliseconds since the epoch."""
+    return datetime.fromtimestamp(time_ms / 1000, UTC)
+
+
+def first_calendars(email: str, mail: str | None, samples: str | None, now: datetime) -> dict[str, SandboxCalendar]:
+    """Return an account's calendars by id, from the calendar files beside its first mail.
+
+    ``calendar.ics``, or the only file named, is the account's own; any other becomes a calendar of its own.
+
+    Raises:
+        UsageError: a file cannot be read.
+    """
+    path = Path(mail) if mail else SAMPLES / samples if samples else None
+    files = read_calendars(path) if path else {}
+    found: dict[str, SandboxCalendar] = {}
+    for stem, text in files.items():
+        file = read_calendar(text, now=now)
+        own = stem == "calendar" or path is None or path.suffix == CALENDAR_SUFFIX
+        key = email if own else f"{stem}@group.calendar.sandbox"
+        found[key] = SandboxCalendar(key, file.name or (email if own else stem), file.timezone, primary=own)
+        found[key].load(file, email, now)
+    return found
 
 
 def with_message_id(raw: bytes, message_id: str) -> bytes:
