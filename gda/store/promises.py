@@ -1,7 +1,7 @@
 """Promise: insert the row of each due slot that has none, and move the schedule's ``next_due_at`` with it."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -16,6 +16,7 @@ from gda.lifecycle import Status
 from gda.schedule import CatchUp, DueDecision, Policies, decide_due, parse_stored
 from gda.schedule.overlap import skip_overlapping
 from gda.settings import Settings
+from gda.store.names import names_taken
 from gda.store.overlaps import runs_beside
 from gda.store.scopes import Scope, due_schedules
 from gda.store.tables import occurrences, schedules
@@ -115,7 +116,8 @@ async def promise_due(
     problems: list[str] = []
     for row in rows:
         try:
-            decision = skip_overlapping(_refused(_decide(row, now, early), refused_as), runs.get(row.id, ()))
+            decision = _refused(_decide(row, now, early, await names_taken(connection, row, now)), refused_as)
+            decision = skip_overlapping(decision, runs.get(row.id, ()))
         except InvalidSchedule as error:
             problems.append(row.id)
             await _mark(connection, row.id, str(error))
@@ -156,7 +158,7 @@ def _longest_due(scope: Scope, paused: bool | None) -> Select[Any]:
     return query.with_for_update(of=schedules, skip_locked=True)
 
 
-def _decide(row: Any, now: datetime, early: timedelta) -> DueDecision:
+def _decide(row: Any, now: datetime, early: timedelta, known: Collection[str]) -> DueDecision:
     policies = Policies(
         catch_up=CatchUp(row.catch_up),
         catch_up_window=timedelta(seconds=row.catch_up_window_seconds),
@@ -171,6 +173,7 @@ def _decide(row: Any, now: datetime, early: timedelta) -> DueDecision:
         next_due_at=row.next_due_at,
         now=now,
         early=early,
+        known=known,
         spread_key=row.id,
     )
 
@@ -191,7 +194,7 @@ def _refused(decision: DueDecision, reason: str) -> DueDecision:
 
 
 def _rows_of(row: Any, decision: DueDecision, now: datetime, waker: Waker, defaults: Defaults) -> list[dict[str, Any]]:
-    ends = [promise.due_at for promise in decision.promises[1:]] + [decision.next_due_at]
+    ends = [*(promise.due_at for promise in decision.promises), decision.next_due_at][1:]
     return [
         occurrence_row(
             row,

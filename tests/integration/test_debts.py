@@ -57,3 +57,18 @@ async def test_a_debt_of_more_slots_than_one_round_takes_is_owed_whole_when_the_
         await store.schedules.enable("ada", "digest", "default", enabled=False)
 
         assert len(await store.history.list(limit=1000)) == 6 * 96
+
+
+async def test_slots_refused_together_are_counted_without_those_of_the_same_names_before_a_move(
+    database_url: str,
+) -> None:
+    clock = VirtualClock(MORNING)
+    async with a_store(database_url, clock=clock) as store:
+        await a_user_with_digest(store, timezone="Africa/Casablanca")
+        clock.advance(hours=3)
+        await store.schedules.move_user("ada", "America/Santiago")
+        clock.advance(days=3)
+        await store.ledger.promise(Scope("digest"), Waker("drain"))
+
+        reasons = {one.slot: one.reason for one in await store.history.list()}
+        assert reasons["2026-03-12T07:30"].endswith("2026-03-11T07:30 .. 2026-03-12T07:30, 2 slots")
