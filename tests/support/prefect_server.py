@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import IO
@@ -32,6 +32,7 @@ class PrefectServer:
     api_url: str
     home: Path
     auth_string: str | None = None
+    pid: int = 0
 
     @property
     def ui_url(self) -> str:
@@ -103,7 +104,7 @@ def prefect_server_process(
     log = home / "server.log"
     with log.open("ab") as output, _child(command, environment, home, output) as child:
         _wait_until(lambda: _answers(f"{server.api_url}/health"), child, log)
-        yield server
+        yield replace(server, pid=child.pid)
 
 
 @asynccontextmanager
@@ -127,6 +128,7 @@ async def running_worker(
     home: Path,
     cwd: Path | None = None,
     name: str = "tests",
+    limit: int | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> AsyncIterator[subprocess.Popen[bytes]]:
     """Run a process worker until the block ends; it is polling when the block begins.
@@ -137,6 +139,7 @@ async def running_worker(
         home: its ``HOME``, ``PREFECT_HOME`` and log (``worker.log``).
         cwd: its working directory; ``home`` when not given.
         name: under which the API lists it.
+        limit: flow runs that it begins at once; as many as come when not given.
         environment: further variables, over the ones of ``server.environment()``.
 
     Raises:
@@ -145,6 +148,7 @@ async def running_worker(
     home.mkdir(parents=True, exist_ok=True)
     own = server.environment(HOME=str(home), PREFECT_HOME=str(home / "prefect"), PREFECT_WORKER_QUERY_SECONDS="1")
     command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", pool, "--type", "process", "--name", name]
+    command += [] if limit is None else ["--limit", str(limit)]
     log = home / "worker.log"
     with log.open("ab") as output, _child(command, own | dict(environment or {}), cwd or home, output) as child:
         await asyncio.to_thread(_wait_until, partial(_reports, server, pool, name), child, log)
