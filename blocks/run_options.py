@@ -28,6 +28,7 @@ SETTINGS: Mapping[str, str] = {
         *("timeout_seconds", "retry_attempts", "retry_delay_seconds", "retry_multiplier"),
         *("retry_max_delay_seconds", "run_retries"),
         *("digest_first_window_hours", "digest_overlap_minutes", "digest_max_messages"),
+        *("overdue_notify",),
         *("prefect_pool", "layout", "max_cohorts"),
     )
 }
@@ -60,6 +61,7 @@ class RunOptions(Block):
     digest_first_window_hours: int = same("digest_first_window_hours")
     digest_overlap_minutes: int = same("digest_overlap_minutes")
     digest_max_messages: int = same("digest_max_messages")
+    overdue_notify: bool = same("overdue_notify")
     prefect_pool: str = same("prefect_pool")
     layout: Layout = same("layout")
     max_cohorts: int = same("max_cohorts")

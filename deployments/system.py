@@ -34,6 +34,10 @@ class Overlay:
 
 OVERLAYS: Mapping[tuple[str, str], Overlay] = {
     ("flows.digest.deliver_digests", "drain"): Overlay("digest_drain_cron", "digest_drain_enabled"),
+    ("flows.recurring_tasks.process_recurring_tasks", "scan"): Overlay(
+        "recurring_tasks_cron", "recurring_tasks_enabled"
+    ),
+    ("flows.overdue_scan.scan_overdue", "scan"): Overlay("overdue_scan_cron", "overdue_scan_enabled"),
     ("flows.sweep.sweep_once", "sweep"): Overlay("sweep_cron", "sweep_enabled"),
     ("flows.retention.prune_old_rows", "retention"): Overlay("retention_cron", "retention_enabled"),
     ("deployments.nightly.apply_at_night", "nightly"): Overlay("apply_cron", "apply_enabled"),

@@ -93,6 +93,14 @@ class Settings(BaseSettings):
     )
     digest_drain_enabled: bool = Field(True, description="Whether the drain of digests runs by itself.")
 
+    recurring_tasks_cron: str = Field(
+        "*/5 * * * *", description="When completed to-dos that repeat are followed by their next, in UTC."
+    )
+    recurring_tasks_enabled: bool = Field(True, description="Whether that happens by itself.")
+    overdue_scan_cron: str = Field("*/15 * * * *", description="When to-dos past due are marked as overdue, in UTC.")
+    overdue_scan_enabled: bool = Field(True, description="Whether that happens by itself.")
+    overdue_notify: bool = Field(True, description="Whether a to-do that becomes overdue is written into the inbox.")
+
     sweep_cron: str = Field("* * * * *", description="When the sweep looks for what was lost or left, in UTC.")
     sweep_enabled: bool = Field(True, description="Whether the sweep runs by itself.")
     sweep_grace_seconds: int = Field(

@@ -1,8 +1,14 @@
 """The job types GDA brings, one file each."""
 
 DIGEST = "digest"
+RECURRING_TASK = "recurring-task"
+OVERDUE_SCAN = "overdue-scan"
 
-PLACES = {DIGEST: "gda.jobs.digest:digest"}
+PLACES = {
+    DIGEST: "gda.jobs.digest:digest",
+    RECURRING_TASK: "gda.jobs.recurring:recurring_task",
+    OVERDUE_SCAN: "gda.jobs.overdue:overdue_scan",
+}
 """Where each kind is declared; read when the kind is first used, since its module imports a good deal."""
 
 

@@ -15,6 +15,7 @@ from gda.store.hand import ByHand, Target
 from gda.store.history import History, Story
 from gda.store.leases import Leases, NamedLease
 from gda.store.ledger import Ledger, Worker
+from gda.store.notifications import Notification, Notifications
 from gda.store.promises import Defaults, Promised, Waker
 from gda.store.queue import Queue
 from gda.store.records import Attempt, Credential, Effect, MailCursor, Schedule, User
@@ -24,8 +25,10 @@ from gda.store.revisions import Revision, Revisions
 from gda.store.schedules import Schedules, Wish
 from gda.store.schema import current, downgrade, require_current, upgrade
 from gda.store.scopes import Scope
+from gda.store.seen_events import CalendarMemory, CalendarStep, SeenEvents
 from gda.store.stats import Stats
 from gda.store.sweeping import Sweeping
+from gda.store.todo_scans import Followed, Marked, TodoScans
 from gda.store.todos import Change, Todos
 from gda.store.untold import Untold
 from gda.store.users import Credentials, Users
@@ -33,6 +36,8 @@ from gda.store.users import Credentials, Users
 __all__ = [
     "Attempt",
     "ByHand",
+    "CalendarMemory",
+    "CalendarStep",
     "CancelledRun",
     "Change",
     "Clock",
@@ -49,6 +54,7 @@ __all__ = [
     "Effect",
     "Effects",
     "Errand",
+    "Followed",
     "Group",
     "History",
     "Intent",
@@ -56,7 +62,10 @@ __all__ = [
     "Ledger",
     "Letter",
     "MailCursor",
+    "Marked",
     "NamedLease",
+    "Notification",
+    "Notifications",
     "Promised",
     "Queue",
     "Renames",
@@ -66,11 +75,13 @@ __all__ = [
     "Schedule",
     "Schedules",
     "Scope",
+    "SeenEvents",
     "Stats",
     "Store",
     "Story",
     "Sweeping",
     "Target",
+    "TodoScans",
     "Todos",
     "Untold",
     "User",
@@ -103,6 +114,7 @@ class Store:
     ledger: Ledger
     queue: Queue
     effects: Effects
+    seen_events: SeenEvents
     history: History
     leases: Leases
     sweeping: Sweeping
@@ -113,6 +125,8 @@ class Store:
     untold: Untold
     renames: Renames
     todos: Todos
+    todo_scans: TodoScans
+    notifications: Notifications
 
 
 def make_store(database: Database, settings: Settings) -> Store:
@@ -129,6 +143,7 @@ def make_store(database: Database, settings: Settings) -> Store:
         ledger=Ledger(database, settings, writes=writes, reads=reads),
         queue=Queue(database),
         effects=Effects(writes=writes, reads=reads),
+        seen_events=SeenEvents(writes=writes, reads=reads),
         history=History(database),
         leases=Leases(database),
         sweeping=Sweeping(database, Defaults.of(settings)),
@@ -139,6 +154,8 @@ def make_store(database: Database, settings: Settings) -> Store:
         untold=Untold(database),
         renames=Renames(database),
         todos=Todos(database),
+        todo_scans=TodoScans(database),
+        notifications=Notifications(database),
     )
 
 

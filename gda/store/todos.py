@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, case, delete, exists, func, insert, select, type_coerce, update
+from sqlalchemy import ColumnElement, Select, case, delete, exists, func, insert, select, type_coerce, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -88,7 +88,7 @@ class Todos:
             UsageError: a value breaks its rule.
         """
         async with self._database.write() as connection:
-            old = await find_todo(connection, which)
+            old = await find_todo(connection, which, lock=True)
             new = _changed(old, change)
             values = _columns(new) | _of_due(old, new) | _of_repeat(old, new)
             await connection.execute(update(todos).where(todos.c.id == old.id).values(**values))
@@ -97,7 +97,7 @@ class Todos:
     async def complete(self, which: str) -> Todo:
         """Mark a to-do as done; one that is done already stays as it is. Raises UnknownTodo."""
         async with self._database.write() as connection:
-            todo = await find_todo(connection, which)
+            todo = await find_todo(connection, which, lock=True)
             if todo.completed:
                 return todo
             now = await self._database.clock.now(connection)
@@ -108,7 +108,7 @@ class Todos:
     async def reopen(self, which: str) -> Todo:
         """Take a completion back; what followed from it stays. Raises UnknownTodo."""
         async with self._database.write() as connection:
-            todo = await find_todo(connection, which)
+            todo = await find_todo(connection, which, lock=True)
             if todo.completed:
                 values = {"status": "open", "completed_at": None, "overdue_at": None, "last_processed_at": None}
                 await connection.execute(update(todos).where(todos.c.id == todo.id).values(**values))
@@ -117,23 +117,32 @@ class Todos:
     async def remove(self, which: str) -> Todo:
         """Remove a to-do; a series ends with its last one. Raises UnknownTodo."""
         async with self._database.write() as connection:
-            todo = await find_todo(connection, which)
+            todo = await find_todo(connection, which, lock=True)
             await connection.execute(delete(todos).where(todos.c.id == todo.id))
         return todo
 
 
-async def find_todo(connection: AsyncConnection, which: str) -> Todo:
-    """Find a to-do inside a transaction, by id or an unambiguous beginning. Raises UnknownTodo."""
-    exact = (await connection.execute(select(todos).where(todos.c.id == which))).first()
+async def find_todo(connection: AsyncConnection, which: str, *, lock: bool = False) -> Todo:
+    """Find a to-do inside a transaction, by id or an unambiguous beginning. Raises UnknownTodo.
+
+    ``lock`` keeps scans and other writers away from it until the transaction ends.
+    """
+    exact = (
+        await connection.execute(_maybe_locked(connection, select(todos).where(todos.c.id == which), lock))
+    ).first()
     if exact is not None:
         return todo_from(exact)
     query = select(todos).where(todos.c.id.startswith(which, autoescape=True)).limit(2)
-    rows = (await connection.execute(query)).all()
+    rows = (await connection.execute(_maybe_locked(connection, query, lock))).all()
     if len(rows) != 1 or not which:
         raise UnknownTodo(
             f"to-do {which!r} {'is ambiguous' if rows and which else 'does not exist'}; `gda todo list` shows ids"
         )
     return todo_from(rows[0])
+
+
+def _maybe_locked(connection: AsyncConnection, query: Select[Any], lock: bool) -> Select[Any]:
+    return query.with_for_update() if lock and connection.dialect.name == "postgresql" else query
 
 
 def new_row(new: NewTodo, now: datetime) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from gda.store.tables import credentials, users
 from gda.store.upserts import upsert
 
 USER_ID = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
-RESERVED_IDS = frozenset({"drain", "nightly", "replay", "retention", "sweep", "tick"})
+RESERVED_IDS = frozenset({"drain", "nightly", "replay", "retention", "scan", "sweep", "tick"})
 """A user's deployment bears the user's id; these names belong to the system jobs of prefect.yaml."""
 CHUNK = 500
 EMAIL = re.compile(r"[^@\s\x00-\x1f<>\",;]+@[^@\s\x00-\x1f<>\",;]+")

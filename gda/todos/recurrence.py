@@ -1,10 +1,14 @@
 """What follows a completed to-do that repeats."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from gda.schedule import zone
 from gda.todos.due import Due, due_on
 from gda.todos.repeat import Repeat, nominal, slots
+
+_MARGIN = timedelta(days=2)
+"""A date may be due so much later than its own time says: its day's end, behind a day that a zone left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +29,11 @@ def successor(repeat: Repeat, *, slot: str, due_at: datetime, timezone: str, now
         timezone: the user's IANA name; the time on the wall is kept, whatever its clocks do.
         now: the store's instant (aware); under ``next`` whatever is due by then is passed over.
     """
-    for moment in slots(repeat, after=slot):
+    passed = due_at if repeat.missed == "every" else max(due_at, now)
+    near = nominal(passed.astimezone(zone(timezone)).replace(tzinfo=None) - _MARGIN, slot)
+    for moment in slots(repeat, after=max(slot, near)):
         name = nominal(moment, repeat.start)
         due = due_on(name, timezone)
-        if due.at > due_at and (repeat.missed == "every" or due.at > now):
+        if due.at > passed:
             return Successor(name, due)
     return None
