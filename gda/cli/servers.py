@@ -12,11 +12,12 @@ SERVER_SECONDS = 180
 WORKER_QUERY_SECONDS = "2"
 """How often the worker asks for work; Prefect's own default of 10 s suits many workers, not one beside its server."""
 
-LATE_SECONDS = "120"
-"""After this a waiting run is marked Late: GDA's own grace (DESIGN 6), since runs queue behind the pool's limit.
+LATE_SECONDS = "86400"
+"""After this a waiting run is marked Late; nothing of GDA's needs the mark, since the sweep looks at each run's time.
 
 Prefect's default of 15 s marks them while others start, in transactions that its SQLite refuses ("database is locked");
-one such refusal was seen to stop every write for 60 s, with Prefect 3.8.8.
+one such refusal was seen to stop every write for 60 s, with Prefect 3.8.8. Marking what an hour's absence had made late
+(124 runs of 10 users) was refused 1,400 times in five minutes, in which little else got through.
 """
 
 # Prefect checks the timezone of every schedule it reads against a list of zones that it makes anew from all folders

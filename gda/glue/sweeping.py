@@ -1,19 +1,23 @@
 """Prefect's side of the sweep: runs whose worker went away are closed, and runs too late to be useful cancelled."""
 
+import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from httpx import HTTPStatusError
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.filters import FlowRunFilter
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.states import Cancelled, Crashed
 
-from gda.glue.closing import end_run
+from gda.glue.closing import end_run, end_waiting_runs
 from gda.glue.shards import SHARD
 from gda.store import Store
+
+log = logging.getLogger("gda.glue")
 
 STUCK_AFTER = timedelta(minutes=5)
 PAGE = 200
@@ -24,6 +28,9 @@ KEPT = frozenset({"by-hand", SHARD, "drain"})
 SYSTEM = "system"
 SUPERSEDED = "Superseded"
 """Name of the state in which the sweep cancels a run, which tells it from a person's ``Cancelled``."""
+WAITING = ("Scheduled", "Late", "AwaitingConcurrencySlot")
+"""Names of the states in which a run waits to begin. Prefect marks late runs as such in its own time: where its
+database is busy, as after an outage, minutes later or not at all."""
 LIVE = ("RUNNING", "PENDING", "CANCELLING")
 """Types of the states in which a run holds a slot of its pool."""
 
@@ -86,10 +93,20 @@ async def close_runs(store: Store, client: PrefectClient, *, grace: timedelta, o
     live = await _read(client, {"state": {"type": {"any_": list(LIVE)}}})
     gone = stuck(live, active=active, own=own, now=now, after=STUCK_AFTER)
     ends = {run.id: _end_of(run) for run in live if run.id in set(abandoned)} | {run.id: _end_of(run) for run in gone}
-    waiting = await _read(client, {"state": {"name": {"any_": ["Late"]}}})
-    too_late = "too late: its work is done by a drain, or by a later run"
-    ends |= {one: Cancelled(name=SUPERSEDED, message=too_late) for one in late(waiting, grace=grace, now=now)}
-    return sum([await end_run(client, run_id, state) for run_id, state in ends.items()])
+    # First the late ones: they would take the slots which the others free, and do what a drain does at once.
+    closed = await _cancel_late(client, grace, now)
+    return closed + sum([await end_run(client, run_id, state) for run_id, state in ends.items()])
+
+
+async def _cancel_late(client: PrefectClient, grace: timedelta, now: datetime) -> int:
+    waiting = await _read(client, {"state": {"name": {"any_": list(WAITING)}}, "expected_start_time": {"before_": now}})
+    message = "too late: its work is done by a drain, or by a later run"
+    too_late: State[None] = Cancelled(name=SUPERSEDED, message=message)
+    try:
+        return await end_waiting_runs(client, late(waiting, grace=grace, now=now), too_late)
+    except HTTPStatusError as error:  # What it has not taken is still late when the next sweep comes.
+        log.warning("late runs could not be cancelled (%s)", type(error).__name__)
+        return 0
 
 
 def _end_of(run: SeenRun) -> State[None]:
@@ -113,7 +130,7 @@ async def _read(client: PrefectClient, wanted: Mapping[str, Any]) -> list[SeenRu
 def _seen(run: FlowRun) -> SeenRun:
     assert run.state is not None
     since = run.state.timestamp
-    if run.state.name == "Late" and run.expected_start_time:
+    if run.state.name in WAITING and run.expected_start_time:
         since = run.expected_start_time
     name, auto = run.state.name or "", bool(run.auto_scheduled)
     return SeenRun(str(run.id), name, since, frozenset(run.tags), auto, str(run.deployment_id or ""))

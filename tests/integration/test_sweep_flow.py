@@ -58,7 +58,6 @@ async def test_lost_runs_are_closed_and_living_ones_by_hand_and_drains_are_left(
         place.clock.advance(minutes=6)
         await held_by(place.store, live.id)
         coming = await place.coming(await place.applied())
-        await place.late(coming)
         await close_runs(place.store, client, grace=timedelta(days=2), own=str(own.id))
         early = await place.state_of(coming.id)
         place.clock.instant = max(place.clock.instant, coming.expected_start_time + timedelta(minutes=3))
@@ -68,7 +67,7 @@ async def test_lost_runs_are_closed_and_living_ones_by_hand_and_drains_are_left(
         await client.delete_flow_run(own.id)
         await client.delete_flow_run(live.id)
 
-    assert (early, closed >= 1) == ("Late", True)
+    assert (early, closed >= 1) == ("Scheduled", True), "Prefect need not have marked it late"
     assert states == ["Crashed", "Crashed", "Cancelled", "Running", "Running", "Late", "Late", "Superseded"]
 
 

@@ -3,9 +3,11 @@
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from deployments.plan import PAUSED_TAG
-from deployments.spec import KIND_TAG, OWN_TAG, USER_TAG
-from gda.glue.commands import is_paused, owner_of, read_standing
+from deployments.spec import COHORT_TAG, KIND_TAG, OWN_TAG, USER_TAG
+from gda.glue.standing import Standing, is_paused, owner_of, read_standing
 from gda.glue.sweeping import SeenRun, late, stuck
 from gda.store import Watched
 from tests.builders import MORNING
@@ -22,13 +24,16 @@ def a_run(identity: str, state: str, *, minutes: float, tags: tuple[str, ...] = 
 
 def a_deployment(*switched_off: str, paused: bool = False, tags: tuple[str, ...] = ()) -> dict[str, Any]:
     schedules = [{"slug": slug, "active": slug not in switched_off} for slug in ("default", "evening")]
-    return {"tags": [*TAGS, *tags], "paused": paused, "schedules": [*schedules, {"slug": None, "active": False}]}
+    return {
+        "tags": [*TAGS, *tags],
+        "parameters": {},
+        "paused": paused,
+        "schedules": [*schedules, {"slug": None, "active": False}],
+    }
 
 
 def paused(deployment: dict[str, Any], name: str = "default") -> bool:
-    standing = read_standing(deployment)
-    assert standing
-    return is_paused(Watched("s1", "ada", "digest", name, False), dict([standing]))
+    return is_paused(Watched("s1", "ada", "digest", name, False), read_standing([deployment]))
 
 
 def test_a_run_without_sign_of_life_for_five_minutes_is_stuck_but_not_an_active_one_nor_our_own() -> None:
@@ -45,7 +50,8 @@ def test_a_late_run_of_a_schedule_is_cancelled_but_not_a_drain_nor_what_a_person
         a_run("hand", "Late", minutes=9, tags=("by-hand",)),
         a_run("quick", "Late", minutes=9, auto_scheduled=False),
     ]
-    assert late(runs, grace=GRACE, now=MORNING) == ["user"]
+    runs += [a_run("unmarked", "Scheduled", minutes=2), a_run("behind", "AwaitingConcurrencySlot", minutes=9)]
+    assert late(runs, grace=GRACE, now=MORNING) == ["user", "unmarked", "behind"]
 
 
 def test_of_the_late_runs_of_a_system_job_the_newest_stays_however_late() -> None:
@@ -65,8 +71,36 @@ def test_what_apply_switched_off_itself_is_no_command_of_a_person() -> None:
 
 
 def test_what_has_no_deployment_or_no_prefect_schedule_of_its_own_is_not_paused() -> None:
-    assert not is_paused(Watched("s1", "ada", "digest", "default", True), {})
+    assert not is_paused(Watched("s1", "ada", "digest", "default", True), Standing())
     assert not paused(a_deployment(), "once")
+
+
+def a_cohort(*, active: bool = True, paused: bool = False, **parameters: str) -> dict[str, Any]:
+    """The deployment of everybody with a digest at a time, or the tick."""
+    tags = [OWN_TAG, COHORT_TAG, f"{KIND_TAG}digest"]
+    return {"tags": tags, "parameters": parameters, "paused": paused, "schedules": [{"slug": "c", "active": active}]}
+
+
+EARLY = {"expression": "daily 07:30", "timezone": "UTC"}
+
+
+@pytest.mark.parametrize("off", [{"active": False}, {"paused": True}])
+def test_who_is_served_by_a_cohort_is_paused_with_it_and_nobody_else(off: dict[str, bool]) -> None:
+    standing = read_standing([a_cohort(**off, **EARLY), a_cohort(expression="daily 08:00", timezone="UTC")])
+    times = ("daily 07:30", "daily 08:00", "daily 09:00")
+    ada = [Watched("s1", "ada", "digest", "default", False, time, "UTC") for time in times]
+    assert [is_paused(one, standing) for one in ada] == [True, False, False]
+
+
+def test_who_has_no_cohort_of_its_own_is_paused_with_the_tick() -> None:
+    standing = read_standing([a_cohort(**EARLY), a_cohort(active=False)])
+    ada, bea = [Watched(f"s{n}", "ada", "digest", "default", False, f"daily 0{n}:30", "UTC") for n in (7, 8)]
+    assert [is_paused(one, standing) for one in (ada, bea)] == [False, True]
+
+
+def test_a_deployment_of_ones_own_counts_before_a_cohorts() -> None:
+    standing = read_standing([a_cohort(active=False, **EARLY), a_deployment()])
+    assert not is_paused(Watched("s1", "ada", "digest", "default", False, "daily 07:30", "UTC"), standing)
 
 
 def test_a_drain_belongs_to_nobody() -> None:
