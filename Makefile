@@ -1,13 +1,13 @@
 # GDA: `make` alone lists what can be made. Each target sets up .venv by itself; nothing else is needed than Python 3.11+.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check fmt lock bench model chaos mutants oracle year clean
+.PHONY: help setup demo test check fmt lock bench model chaos mutants oracle year outage clean
 SHELL := /bin/sh
 
 BIN := .venv/bin
 READY := .venv/.ready
 PACKAGES := gda flows deployments blocks
-TYPED := $(PACKAGES) $(patsubst %/__init__.py,%,$(wildcard bench/__init__.py tests/support/__init__.py tests/mutants/__init__.py))
+TYPED := $(PACKAGES) $(patsubst %/__init__.py,%,$(wildcard bench/__init__.py tests/support/__init__.py tests/mutants/__init__.py tests/outage/__init__.py))
 ARGS ?=
 
 # Every later Python process starts faster when bytecode is on disk, whatever the caller's environment says.
@@ -64,6 +64,9 @@ oracle: $(READY) ## Compare all clock changes and 10,000 cron lines with brute f
 
 year: $(READY) ## Live through a year of 1,000 users in 40 zones on a virtual clock (make test takes a month of 30)
 	@$(BIN)/python -m tests.year $(ARGS)
+
+outage: $(READY) ## Kill Prefect and all workers under 200 users, and bring them back an hour late (ARGS=--help)
+	@$(BIN)/python -m tests.outage $(ARGS)
 
 clean: ## Remove caches, coverage data and build output; keeps .venv and .gda
 	@rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache htmlcov build dist .coverage .coverage.*
