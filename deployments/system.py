@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import blocks
 from deployments.apply import Applied, Progress, apply, failure, read_existing
 from deployments.kinds import load_kind
+from deployments.limits import ensure_limits
 from deployments.plan import plan
 from deployments.pools import SYSTEM_SUFFIX, ensure_pool, pool_specs
 from deployments.spec import DEFAULT_QUEUE, DeploymentSpec, KindSpec, ScheduleSpec, schedule_specs
@@ -113,6 +114,8 @@ async def apply_system(
         for pool in pool_specs(settings):
             if await ensure_pool(client, pool):
                 say(f"wrote work pool {pool.name}")
+        for limit in await ensure_limits(client, settings):
+            say(f"wrote limit {limit}")
         for saved in await blocks.register_all(settings):
             say(f"saved block {saved}")
     except Exception as error:

@@ -17,6 +17,8 @@ Layout = Literal["user", "cohort"]
 
 PLAIN_NAME = re.compile(r"(?!pg_)[a-z][a-z0-9_]{0,62}")
 """A PostgreSQL schema that need not be quoted anywhere; names that begin with pg_ are the server's own."""
+LIMIT = re.compile(r"[a-z][a-z0-9-]*=[1-9][0-9]{0,3}")
+"""One of ``GDA_LIMITS``: a kind and how many."""
 
 
 class Settings(BaseSettings):
@@ -120,6 +122,12 @@ class Settings(BaseSettings):
 
     prefect_pool: str = "gda"
     prefect_pool_limit: int = Field(4, ge=1, description="Flow runs at once in the pool.")
+    limits: str = Field(
+        "", description="Flow runs of a kind at once in all pools together, as kind=number, comma-separated: digest=2."
+    )
+    limit_wait_seconds: float = Field(
+        60, ge=0, description="How long a flow run waits for its turn under such a limit; then it works all the same."
+    )
     layout: Layout = Field(
         "user", description="How schedules become deployments: one per user and kind, or one for all of one time."
     )
@@ -153,6 +161,21 @@ class Settings(BaseSettings):
     def _scheme(self) -> str:
         return self.database_url.get_secret_value().partition(":")[0] if self.database_url else ""
 
+    @model_validator(mode="after")
+    def _limits_can_be_read(self) -> Self:
+        wrong = next((one for one in _listed(self.limits) if not LIMIT.fullmatch(one)), None)
+        if wrong is not None:
+            raise ValueError(
+                f"GDA_LIMITS={self.limits!r}: {wrong!r} is no kind=number; write such as digest=2,reminder=1"
+            )
+        return self
+
+    @property
+    def limit_of_kind(self) -> dict[str, int]:
+        """How many flow runs of a kind may work at once; kinds without a limit are absent."""
+        pairs = (one.partition("=") for one in _listed(self.limits))
+        return {kind: int(number) for kind, _, number in pairs}
+
     @property
     def database(self) -> str:
         """The database's URL, absolute, so that it means the same in every working directory."""
@@ -163,6 +186,10 @@ class Settings(BaseSettings):
     @property
     def lease(self) -> timedelta:
         return timedelta(seconds=self.lease_seconds)
+
+
+def _listed(text: str) -> list[str]:
+    return [one.strip() for one in text.split(",") if one.strip()]
 
 
 def _in_schema(url: str, schema: str) -> str:

@@ -22,6 +22,7 @@ from gda.errors import UsageError
 from gda.glue.chunks import Chunk
 from gda.glue.commands import heed_before
 from gda.glue.dead_letter_news import announce_deaths
+from gda.glue.limits import in_turn
 from gda.glue.runs import Request, close_abandoned_runs, flow_state, name_run, wake_up
 from gda.glue.shards import ask_for_shards
 from gda.lifecycle import Claim, Status
@@ -88,7 +89,10 @@ async def run_batch(desk: Desk, request: Request, task: OccurrenceTask) -> State
         await close_abandoned_runs(desk.store)
         await heed_before(call, desk.store, desk.settings)
         await ask_for_shards(desk.store, call, desk.settings, desk.job_type.chunk)
-        async with stopped_by(signal.SIGTERM, lambda: TerminationSignal(signal=signal.SIGTERM)):
+        async with (
+            stopped_by(signal.SIGTERM, lambda: TerminationSignal(signal=signal.SIGTERM)),
+            in_turn(call.scope.kind, desk.settings),
+        ):
             report = await wake(desk, call, batch.perform, announce=name_run)
         if report.dead:
             await announce_deaths(desk.store)
