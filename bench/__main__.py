@@ -1,6 +1,7 @@
-"""``python -m bench [digests|ledger|queue]``: run the measurements, write ``bench/results/*.json``, print a table.
+"""``python -m bench [digests|ledger|queue|scale|burst]``: measure, write ``bench/results/*.json``, print a table.
 
-Without a name all are run. Exit code 1 when a bound does not hold.
+Without a name the first three are run; ``scale`` and ``burst`` take over five minutes each, so they are asked for by
+name. Exit code 1 when a bound does not hold.
 """
 
 import argparse
@@ -17,16 +18,18 @@ RESULTS = Path(__file__).parent / "results"
 def main() -> int:
     """Run what was asked for and tell what it gave."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("which", nargs="?", choices=["digests", "ledger", "queue"], help="only these measurements")
+    parser.add_argument("which", nargs="?", choices=list(MEASUREMENTS), help="only these measurements")
     parser.add_argument("--users", type=int, default=5000, help="digests: users in the batch")
     parser.add_argument("--plain", type=int, default=24, help="digests: flow runs of plain Prefect")
     parser.add_argument("--occurrences", type=int, default=2000, help="ledger: occurrences in one round")
     parser.add_argument("--settled", type=int, default=1_000_000, help="ledger: rows beside which an empty sweep runs")
     parser.add_argument("--jobs", type=int, default=10_000, help="queue: enqueued jobs of each kind")
+    parser.add_argument("--crowd", type=int, default=100_000, help="scale: users in cohorts")
+    parser.add_argument("--deployed", type=int, default=1000, help="scale: users with a deployment each")
+    parser.add_argument("--due", type=int, default=10_000, help="burst: users due in one minute")
     asked = parser.parse_args()
-    measurements = {"digests": digests, "ledger": ledger, "queue": queue}
-    chosen = [asked.which] if asked.which else list(measurements)
-    return max(measurements[name](asked) for name in chosen)
+    chosen = [asked.which] if asked.which else BY_DEFAULT
+    return max(MEASUREMENTS[name](asked) for name in chosen)
 
 
 def digests(asked: argparse.Namespace) -> int:
@@ -62,6 +65,28 @@ def queue(asked: argparse.Namespace) -> int:
     return 1 if figures.misses else 0
 
 
+def scale(asked: argparse.Namespace) -> int:
+    """Plan and apply for a hundred thousand users, and a thousand deployments against plain Prefect's loop."""
+    from bench.scale import measure
+
+    figures = asyncio.run(measure(users=asked.crowd, deployed=asked.deployed, say=say))
+    keep("scale", figures.as_json(), figures.rows())
+    for miss in figures.misses:
+        print(f"MISSED: {miss}")
+    return 1 if figures.misses else 0
+
+
+def burst(asked: argparse.Namespace) -> int:
+    """Digests due at the same minute in one cohort, two worker processes: each once, at least 40 a second."""
+    from bench.burst import measure
+
+    figures = asyncio.run(measure(users=asked.due, say=say))
+    keep("burst", figures.as_json(), figures.rows())
+    for miss in figures.misses:
+        print(f"MISSED: {miss}")
+    return 1 if figures.misses else 0
+
+
 def say(text: str) -> None:
     """Progress goes to stderr."""
     print(text, file=sys.stderr)
@@ -73,6 +98,10 @@ def keep(name: str, figures: dict[str, Any], rows: Sequence[tuple[str, str]]) ->
     (RESULTS / f"{name}.json").write_text(json.dumps(figures, indent=2) + "\n")
     for title, value in rows:
         print(f"{title:<58}{value:>16}")
+
+
+BY_DEFAULT = ("digests", "ledger", "queue")
+MEASUREMENTS = {"digests": digests, "ledger": ledger, "queue": queue, "scale": scale, "burst": burst}
 
 
 if __name__ == "__main__":

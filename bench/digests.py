@@ -15,21 +15,20 @@ from prefect.client.schemas.filters import FlowRunFilter
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bench.mailboxes import make_accounts, make_people
 from bench.processes import Watch, cpu_seconds, server_pid
 from deployments.system import apply_system, find_file
 from gda.cli.demo.stage import PREFECT_DATABASE
 from gda.cli.servers import SERVER_ENVIRONMENT
 from gda.lifecycle import Status
 from gda.settings import Settings
-from gda.store import Credential, Wish, make_store, open_database, upgrade
-from gda.vault import Vault, new_key
+from gda.store import Wish, make_store, open_database, upgrade
+from gda.vault import new_key
 from tests.support.prefect_server import PrefectServer, prefect_server_process, running_worker
 from tests.support.sandbox import SpawnedSandbox, spawned_sandbox
 
 POOL = "gda"
 POOL_LIMIT = 4
-CHUNK = 500
-MAILBOX = {"pool": 400, "messages": 10, "min_bytes": 3000, "max_bytes": 30000, "seed": 1}
 PATIENCE_SECONDS = 3600
 
 Say = Callable[[str], None]
@@ -172,30 +171,18 @@ def plain_environment(settings: Settings) -> dict[str, str]:
 
 async def make_users(settings: Settings, sandbox: SpawnedSandbox, users: int) -> list[dict[str, Any]]:
     """Make users with mailboxes, sealed tokens and a digest that is due now."""
-    accounts: list[dict[str, Any]] = []
-    for start in range(0, users, CHUNK):
-        wanted = range(start, min(start + CHUNK, users))
-        asked = [{"email": f"u{n}@example.org", "access_token": True, "generate": MAILBOX} for n in wanted]
-        accounts += (await sandbox.control("accounts", {"accounts": asked}))["accounts"]
-    vault = Vault.from_settings(settings)
+    accounts = await make_accounts(sandbox, users)
     database = open_database(settings.database, clock=EarlierClock())
     try:
         await upgrade(database)
         store = make_store(database, settings)
-        await store.users.add_many([(f"u{n}", f"u{n}@example.org", "UTC") for n in range(users)])
-        await store.credentials.put([credential(vault, f"u{n}", account) for n, account in enumerate(accounts)])
+        await make_people(store, settings, accounts)
         # Due once only, however long this takes and whichever hour passes meanwhile.
         daily = f"daily {datetime.now(UTC) - timedelta(minutes=30):%H:%M}"
         await store.schedules.add_many([Wish(f"u{n}", "digest", daily) for n in range(users)], {})
     finally:
         await database.close()
     return accounts
-
-
-def credential(vault: Vault, user: str, account: dict[str, Any]) -> Credential:
-    """Seal an account's tokens for the store."""
-    sealed = vault.seal(user, account["refresh_token"]), vault.seal(user, account["access_token"])
-    return Credential(user, "google", *sealed, datetime.now(UTC) + timedelta(minutes=59), "active")
 
 
 async def run_batch(ring: Arena, users: int) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """A plan from what is stored: schedules or cohorts, system jobs, and what Prefect has just now."""
 
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ from deployments.plan import Plan, plan
 from deployments.spec import DeploymentSpec, user_deployments
 from gda.leadership import Leadership
 from gda.settings import Settings
+from gda.store.cohorts import Cohort
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import PrefectClient
@@ -49,6 +50,7 @@ async def make_plan(
     *,
     system: Collection[DeploymentSpec] = (),
     prune: bool = False,
+    cohorts: Sequence[Cohort] | None = None,
 ) -> Plan:
     """Compare what is wanted with what Prefect has.
 
@@ -58,18 +60,19 @@ async def make_plan(
         settings: layout, pool, ``max_cohorts``.
         system: the system jobs, where they shall be compared too.
         prune: delete cohorts that nobody is in any more.
+        cohorts: as counted just now; counted here when not given.
 
     Raises:
         Unavailable: the API cannot be reached or refuses.
         UnknownKind: a schedule wants a kind that no flow serves.
     """
     existing = await read_existing(client)
-    people = await people_deployments(store, settings, there=[one.spec.title for one in existing])
+    people = await people_deployments(store, settings, there=[one.spec.title for one in existing], cohorts=cohorts)
     return plan([*people, *system], existing, keep_empty=settings.layout == "cohort" and not prune)
 
 
 async def people_deployments(
-    store: "Store", settings: Settings, *, there: Collection[str] = ()
+    store: "Store", settings: Settings, *, there: Collection[str] = (), cohorts: Sequence[Cohort] | None = None
 ) -> list[DeploymentSpec]:
     """The deployments that serve the operator's schedules, and users' in the layout of ``settings``."""
     in_cohorts, kinds = settings.layout == "cohort", load_kinds()
@@ -77,5 +80,6 @@ async def people_deployments(
     schedules = await store.schedules.all(operator=in_cohorts)
     own = operator_deployments(schedules, kinds, load_kind(GENERIC), settings)
     if in_cohorts:
-        return own + cohort_deployments(await store.cohorts.all(), kinds, settings, there=there)
+        counted = await store.cohorts.all() if cohorts is None else cohorts
+        return own + cohort_deployments(counted, kinds, settings, there=there)
     return own + user_deployments(schedules, kinds, settings)

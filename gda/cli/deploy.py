@@ -1,7 +1,7 @@
 """``gda plan`` and ``gda apply``: Prefect's deployments follow the schedules."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from deployments.apply import Applied
     from deployments.plan import Plan
     from gda.settings import Settings
-    from gda.store import Store
+    from gda.store import Cohort, Store
 
 CHANGES = 2
 Layout = Literal["user", "cohort"]
@@ -48,8 +48,9 @@ async def plan(
     try:
         given = _laid_out(layout)
         async with store() as opened, prefect_client() as client:
-            found = await make_plan(opened, client, given, prune=prune)
-            busy = busiest(await opened.cohorts.all(), given, await opened.ledger.now())
+            cohorts = await opened.cohorts.all()
+            found = await make_plan(opened, client, given, prune=prune, cohorts=cohorts)
+            busy = busiest(cohorts, given, await opened.ledger.now())
     except Exception as error:
         if not detailed_exitcode:
             raise
@@ -111,7 +112,14 @@ async def apply(
         print(f"{done.created} created, {done.updated} updated, {done.deleted} deleted, {done.unchanged} unchanged")
 
 
-async def make_plan(opened: "Store", client: "PrefectClient", given: "Settings", *, prune: bool = False) -> "Plan":
+async def make_plan(
+    opened: "Store",
+    client: "PrefectClient",
+    given: "Settings",
+    *,
+    prune: bool = False,
+    cohorts: "Sequence[Cohort] | None" = None,
+) -> "Plan":
     """Compare schedules and system jobs with what Prefect has. Raises Unavailable, UsageError.
 
     The system jobs are compared too, because ``prefect deploy --all`` puts the crons and switches of prefect.yaml in
@@ -120,7 +128,8 @@ async def make_plan(opened: "Store", client: "PrefectClient", given: "Settings",
     from deployments.planning import make_plan as compare
     from deployments.system import find_file, read_system_specs
 
-    return await compare(opened, client, given, system=read_system_specs(find_file(), given), prune=prune)
+    system = read_system_specs(find_file(), given)
+    return await compare(opened, client, given, system=system, prune=prune, cohorts=cohorts)
 
 
 def _laid_out(layout: Layout | None) -> "Settings":

@@ -10,6 +10,7 @@ from prefect.flow_engine import run_flow_async
 
 from deployments.system import apply_system, find_file
 from flows.digest import deliver_digests
+from gda.glue.shards import create_shards
 from gda.lifecycle import Status
 from gda.store import Scope, Waker
 from tests.builders import MORNING, VirtualClock, a_store, a_user_with_digest
@@ -44,13 +45,14 @@ async def test_a_large_batch_asks_for_company_once_and_company_asks_for_none(
         company = await runs_of(scene, run)
         for one in company:
             await performed(scene, one)
+        asked_again = await create_shards(run, 2)
         after = await runs_of(scene, run)
         rows = await scene.house.store.history.list()
         await prefect_server.emptied()
 
     assert sorted(one.name.rpartition(" ")[2] for one in company) == ["1", "2"]
     assert {one.deployment_id for one in company} == {drain.id}
-    assert len(after) == 2
+    assert (asked_again, {one.id for one in after}) == (2, {one.id for one in company})
     assert [row.status for row in rows] == [Status.DONE] * 3
 
 
