@@ -7,6 +7,7 @@ from prefect.states import Completed
 
 import blocks
 from deployments.apply import apply
+from deployments.pauses import keep_pauses
 from deployments.planning import applying, make_plan
 from gda.errors import NotLeader
 from gda.glue.alive import known_alive
@@ -31,6 +32,7 @@ async def apply_at_night() -> State[None]:
             await adopt_renamed(store, load_registry())
             found = await make_plan(store, client, settings, prune=True)
             leader.require()
+            await keep_pauses(store, found)
             await apply(found, client)
     except NotLeader as error:
         return Completed(name="NotLeader", message=str(error))

@@ -93,6 +93,7 @@ async def apply(
         async with prefect_client() as client:
             done = await _apply_system(client, given)
     else:
+        from deployments.pauses import keep_pauses
         from deployments.planning import applying
 
         async with store(given) as opened, prefect_client() as client, applying(opened, given) as leader:
@@ -105,6 +106,8 @@ async def apply(
                 gone = ", ".join(one.spec.title for one in found.delete)
                 confirm(f"{len(found.delete)} deployments will be deleted: {gone}.", yes=yes)
             leader.require()
+            for kept in await keep_pauses(opened, found):
+                say(f"{kept.kind} of {kept.user_id} was paused in Prefect and stays so: `gda schedule resume` ends that")
             done = await apply_plan(found, client)
     if json:
         show_json(done)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, select, text, update
+from sqlalchemy import ColumnElement, Select, bindparam, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gda.errors import InvalidSchedule
@@ -18,7 +18,7 @@ from gda.schedule import latest_slot, parse
 from gda.store.conditions import ENABLED, IDS, Among, status_is
 from gda.store.database import Database
 from gda.store.promises import Defaults, Waker, age_limit, insert_new, occurrence_row, promise_due
-from gda.store.scopes import Scope, schedules_with_owner
+from gda.store.scopes import Scope, due_schedules, occurrence_condition, schedules_with_owner
 from gda.store.sweeping import next_kind
 from gda.store.tables import occurrences, schedules
 
@@ -36,7 +36,7 @@ MARKED = text("gda_schedules.paused_in_prefect_at IS NOT NULL")
 class Watched:
     """A schedule about which Prefect is to be asked; ``marked``: it was paused there when last seen.
 
-    ``user_id`` is empty where it is the operator's.
+    ``user_id`` is empty where it is the operator's; ``timezone`` is the user's where it has none of its own.
     """
 
     id: str
@@ -44,15 +44,20 @@ class Watched:
     kind: str
     name: str
     marked: bool
+    expression: str = ""
+    timezone: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class CancelledRun:
-    """A flow run that a person cancelled; ``at`` is the slot's instant (aware) where a user's schedule had made it."""
+    """A flow run that a person cancelled.
+
+    Where a schedule of users, or of the operator, had made it, ``scope`` says whose and ``at`` is the slot's instant
+    (aware).
+    """
 
     flow_run_id: str
-    user_id: str | None = None
-    kind: str = ""
+    scope: Scope | None = None
     at: datetime | None = None
 
 
@@ -72,7 +77,15 @@ class Commands:
             rows = [row for query in queries for row in await connection.execute(query)]
         found = {row.id: row for row in rows}
         return [
-            Watched(row.id, row.user_id or OPERATOR, row.kind, row.name, row.paused_in_prefect_at is not None)
+            Watched(
+                row.id,
+                row.user_id or OPERATOR,
+                row.kind,
+                row.name,
+                row.paused_in_prefect_at is not None,
+                row.expression,
+                row.effective_timezone,
+            )
             for row in found.values()
         ]
 
@@ -160,10 +173,9 @@ class Commands:
     async def _unpromised(
         self, connection: AsyncConnection, run: CancelledRun, now: datetime
     ) -> Iterable[dict[str, Any]]:
-        if run.at is None:
+        if run.at is None or run.scope is None:
             return []
-        mine = and_(_of(schedules.c.user_id, run), schedules.c.kind == run.kind, ENABLED)
-        rows = (await connection.execute(schedules_with_owner().where(mine))).all()
+        rows = (await connection.execute(due_schedules(run.scope, paused=None), {"until": run.at})).all()
         return [values for row in rows for values in _skipped_row(row, run.at, now, self._defaults)]
 
 
@@ -174,17 +186,14 @@ async def _kinds(connection: AsyncConnection) -> list[str]:
     return found
 
 
-_COLUMNS = (schedules.c.id, schedules.c.user_id, schedules.c.kind, schedules.c.name, schedules.c.paused_in_prefect_at)
-
-
 def due(kind: str, until: datetime) -> Select[Any]:
     """Schedules of ``kind`` with a slot without a row, due by ``until``."""
-    return select(*_COLUMNS).where(ENABLED, schedules.c.kind == kind, schedules.c.next_due_at <= until)
+    return schedules_with_owner().where(ENABLED, schedules.c.kind == kind, schedules.c.next_due_at <= until)
 
 
 def marked(kind: str | None) -> Select[Any]:
     """Schedules (of ``kind``) that were paused in Prefect when last seen."""
-    query = select(*_COLUMNS).where(MARKED)
+    query = schedules_with_owner().where(MARKED)
     return query if kind is None else query.where(schedules.c.kind == kind)
 
 
@@ -219,7 +228,6 @@ _SKIP = update(occurrences).values(
 _OF_RUN = _SKIP.where(_WAITING, Among(occurrences.c.flow_run_id, IDS))
 _OF_SLOT = _SKIP.where(
     _WAITING,
-    occurrences.c.kind == bindparam("b_kind"),
     occurrences.c.due_at == bindparam("b_at", type_=occurrences.c.due_at.type),
     # What a person asked for since stays asked for.
     occurrences.c.woken_by != "hand",
@@ -227,15 +235,11 @@ _OF_SLOT = _SKIP.where(
 )
 
 
-def _of(user_id: ColumnElement[str | None], run: CancelledRun) -> ColumnElement[bool]:
-    return user_id.is_(None) if run.user_id == OPERATOR else user_id == run.user_id
-
-
 async def _skip_waiting(connection: AsyncConnection, runs: Collection[CancelledRun], now: datetime) -> int:
     own = await connection.execute(_OF_RUN, {"b_now": now, "ids": [run.flow_run_id for run in runs]})
     skipped = own.rowcount
     for run in runs:
-        if run.at is not None:
-            values = {"b_now": now, "b_kind": run.kind, "b_at": run.at}
-            skipped += (await connection.execute(_OF_SLOT.where(_of(occurrences.c.user_id, run)), values)).rowcount
+        if run.at is not None and run.scope is not None:
+            mine = _OF_SLOT.where(occurrence_condition(run.scope))
+            skipped += (await connection.execute(mine, {"b_now": now, "b_at": run.at})).rowcount
     return skipped

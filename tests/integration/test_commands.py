@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 
 async def missed(place: Deployed) -> None:
     """Let the next slot be due and unserved for longer than the grace."""
-    due = (await place.schedule()).next_due_at
+    due = (await place.store.schedules.all())[0].next_due_at
     assert due is not None
     place.clock.instant = due + timedelta(minutes=3)
 
@@ -96,6 +96,40 @@ async def test_what_a_cancelled_run_has_handed_back_is_skipped_and_no_other(pref
 
     assert found.skipped == 1
     assert rows == {"ada": (Status.SKIPPED, "cancelled in Prefect"), "bruno": (Status.SCHEDULED, "")}
+
+
+async def test_pausing_a_cohort_pauses_its_members_until_it_is_resumed(prefect_server, database_url):
+    async with deployed(prefect_server, database_url, layout="cohort") as place:
+        for user in ("ada", "bruno"):
+            await a_user_with_digest(place.store, user)
+        shared = await place.applied()
+        await place.client.pause_deployment(shared.id)
+        await missed(place)
+        paused = await place.swept()
+        await place.client.resume_deployment(shared.id)
+        place.clock.advance(minutes=1)
+        resumed = await place.swept()
+        await missed(place)
+        after = await place.swept()
+
+    assert (paused.promised, paused.skipped) == (0, 2)
+    assert (resumed.promised, resumed.skipped, after.promised) == (0, 0, 2)
+
+
+async def test_cancelling_a_cohorts_run_skips_the_slots_of_its_members_and_of_nobody_else(prefect_server, database_url):
+    async with deployed(prefect_server, database_url, layout="cohort") as place:
+        for user in ("ada", "bruno"):
+            await a_user_with_digest(place.store, user)
+        run = await place.coming(await place.applied())
+        await a_user_with_digest(place.store, "chiara", expression="daily 07:29")
+        await place.client.set_flow_run_state(run.id, Cancelled())
+        place.clock.instant = run.expected_start_time + timedelta(minutes=3)
+        found = await place.swept()
+        rows = {row.user_id: (row.status, row.reason) for row in await place.rows()}
+
+    assert (found.skipped, found.promised) == (2, 1)
+    assert rows["ada"] == rows["bruno"] == (Status.SKIPPED, "cancelled in Prefect")
+    assert rows["chiara"] == (Status.SCHEDULED, "")
 
 
 async def test_nothing_is_promised_while_prefect_cannot_be_asked(prefect_server, tmp_path):

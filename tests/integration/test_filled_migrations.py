@@ -51,8 +51,9 @@ FIRST = [
             "occurrences",
             "id, kind, dedup_key, user_id, schedule_id, revision, slot, due_at, status, ready_at, lease_owner, "
             "lease_expires_at, fence, burnt, reason, woken_by, created_at, started_at, finished_at",
-            f"'{status}', 'digest', 'ada/default/{number}', 'ada', 's{number}', 1, '2026-03-0{number}T07:30', {{then}}, "
-            f"'{status}', {{now}}, {owner}, {lease}, 1, {burnt}, '{reason}', 'schedule', {{then}}, {begun}, {ended}",
+            f"'{status}', 'digest', 'ada/default/{number}', 'ada', 's{number}', 1, '2026-03-0{number}T07:30', "
+            f"{{then}}, '{status}', {{now}}, {owner}, {lease}, 1, {burnt}, '{reason}', 'schedule', {{then}}, "
+            f"{begun}, {ended}",
         )
         for number, (status, owner, lease, burnt, reason, begun, ended) in enumerate(OCCURRENCES, 1)
     ),

@@ -100,6 +100,30 @@ async def test_a_member_who_joins_before_the_look_up_is_served_and_one_who_has_l
     assert after_night < shared
 
 
+@pytest.mark.parametrize("whole", [True, False], ids=["deployment", "schedule"])
+async def test_a_pause_made_in_prefect_outlives_the_deployment_it_was_made_on(
+    prefect_server, tmp_path, monkeypatch, mail, whole
+):
+    monkeypatch.setenv("GDA_LAYOUT", "cohort")
+    async with a_scene(prefect_server, tmp_path, monkeypatch, "ada", "bruno", mail=mail) as scene:
+        store, client = scene.house.store, scene.client
+        await laid_out(store, client, USER)
+        ada = await client.read_deployment_by_name("digest/ada")
+        if whole:
+            await client.pause_deployment(ada.id)
+        else:
+            await client.update_deployment_schedule(ada.id, ada.schedules[0].id, active=False)
+        await apply_at_night(return_state=True)
+        [shared] = await store.cohorts.all()
+        enabled = {one.user_id: one.enabled for one in await store.schedules.all()}
+        await laid_out(store, client, USER)
+        [back] = (await client.read_deployment_by_name("digest/ada")).schedules
+
+    assert shared.members == 1
+    assert enabled == {"ada": False, "bruno": True}
+    assert not back.active
+
+
 async def test_the_nightly_apply_prunes_and_gives_way_to_whoever_applies(prefect_server, tmp_path, monkeypatch, mail):
     monkeypatch.setenv("GDA_LAYOUT", "cohort")
     async with a_scene(prefect_server, tmp_path, monkeypatch, "ada", mail=mail) as scene:

@@ -19,7 +19,7 @@ DIGESTS = Scope("digest")
 ME = Worker("me")
 SETTLED = 5000
 GRACE = timedelta(seconds=120)
-CANCELLED = [CancelledRun("r1", "u7", "digest", MORNING - timedelta(minutes=1))]
+CANCELLED = [CancelledRun("r1", Scope("digest", user_id="u7"), MORNING - timedelta(minutes=1))]
 Ask = Callable[[Store], Awaitable[Any]]
 
 QUESTIONS: dict[str, tuple[Ask, set[str]]] = {

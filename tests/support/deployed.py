@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any, cast
+from typing import Any, Literal, cast
 from uuid import UUID
 
 from prefect.client.orchestration import PrefectClient
@@ -13,10 +13,9 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.states import Scheduled
 
 from deployments.apply import apply, read_existing
-from deployments.kinds import load_kinds
-from deployments.plan import Existing, Plan, plan
+from deployments.plan import Existing, Plan
+from deployments.planning import make_plan
 from deployments.pools import ensure_pool, pool_specs
-from deployments.spec import user_deployments
 from gda.glue.commands import heed
 from gda.glue.drains import ensure_drain
 from gda.glue.sweeping import close_runs
@@ -37,11 +36,11 @@ class Deployed:
     client: PrefectClient
     store: Store
     clock: VirtualClock
+    layout: Literal["user", "cohort"] = "user"
 
     async def planned(self) -> Plan:
         """What `gda apply` would change for users now."""
-        wanted = user_deployments(await self.store.schedules.all(), load_kinds(), Settings())
-        return plan(wanted, await read_existing(self.client))
+        return await make_plan(self.store, self.client, Settings(layout=self.layout))
 
     async def applied(self) -> Existing:
         """Apply; returns the one deployment there is."""
@@ -98,8 +97,10 @@ class Deployed:
 
 
 @asynccontextmanager
-async def deployed(server: PrefectServer, database_url: str) -> AsyncIterator[Deployed]:
+async def deployed(
+    server: PrefectServer, database_url: str, *, layout: Literal["user", "cohort"] = "user"
+) -> AsyncIterator[Deployed]:
     """An empty ledger whose clock stands at the real time."""
     clock = VirtualClock(datetime.now(UTC))
     async with server.client() as client, a_store(database_url, clock=clock) as store:
-        yield Deployed(client, store, clock)
+        yield Deployed(client, store, clock, layout)

@@ -12,7 +12,7 @@ from deployments.planning import people_deployments
 from deployments.spec import KindSpec
 from gda.declare import job_type
 from gda.errors import AlreadyExists, InvalidSchedule, UnknownKind, UsageError
-from gda.glue.commands import is_paused, owner_of, read_standing
+from gda.glue.standing import is_paused, owner_of, read_standing
 from gda.operator import at, every, save, schedule
 from gda.registry import Registry
 from gda.schedule import Schedule
@@ -245,13 +245,13 @@ def test_an_aware_instant_says_its_own_time():
 
 async def test_a_pause_in_prefect_s_ui_is_the_operator_s_command_too(url):
     tags = ["gda", "operator", "kind:ping"]
-    deployment = {"tags": tags, "paused": False, "schedules": [{"slug": "often", "active": False}]}
+    deployment = {"tags": tags, "parameters": {}, "paused": False, "schedules": [{"slug": "often", "active": False}]}
     clock = VirtualClock(MORNING)
     async with a_store(url, clock=clock) as store:
         await save(store.schedules, a_registry(), [every(5).minutes.do(ping, name="often")])
         clock.advance(minutes=6)
         [watched] = await store.commands.watched(timedelta(0))
-        paused = is_paused(watched, dict([read_standing(deployment)]))
+        paused = is_paused(watched, read_standing([deployment]))
         await store.commands.heed_pauses([watched.id], [])
         promised = await store.ledger.promise(Scope("ping"), Waker("sweep"))
         [row] = await store.history.list()
@@ -266,7 +266,7 @@ async def test_a_run_of_the_operator_s_that_was_cancelled_in_prefect_skips_its_s
         await save(store.schedules, a_registry(), [every(5).minutes.do(ping)])
         clock.advance(minutes=6)
         at_five = MORNING + timedelta(minutes=5)
-        skipped = await store.commands.cancel([CancelledRun("run", "", "ping", at_five)])
+        skipped = await store.commands.cancel([CancelledRun("run", Scope("ping", operator=True), at_five)])
         [row] = await store.history.list()
     assert (skipped, row.status, row.reason, row.due_at) == (1, "skipped", "cancelled in Prefect", at_five)
 
