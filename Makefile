@@ -62,7 +62,7 @@ mutants: $(READY) ## Write deliberate faults into copies of the code; each must 
 oracle: $(READY) ## Compare all clock changes and 10,000 cron lines with brute force (make test takes samples)
 	@ORACLE_FULL=1 $(BIN)/python -m pytest -q tests/oracle $(ARGS)
 
-year: $(READY) ## Live through a year of 1,000 users in 40 zones on a virtual clock (make test takes a month of 30)
+year: $(READY) ## Live through a year of 1,000 users in 40 zones on a virtual clock (make test takes 18 days of 24)
 	@$(BIN)/python -m tests.year $(ARGS)
 
 outage: $(READY) ## Kill Prefect and all workers under 200 users, and bring them back an hour late (ARGS=--help)

@@ -96,7 +96,7 @@ class Oracle:
         for slot, (due, merged, term) in owed.items():
             if slot in there:
                 wrong += self._judge_row(row := there.pop(slot), due, merged, term, every, spans)
-                wrong += _judge_stops(row, stops, self._outages)
+                wrong += _judge_stops(row, stops, spans)
                 owed[slot] = (due, merged, None)
         left = [(slot, due) for slot, (due, _, term) in owed.items() if term is not None]
         for row in rows:
@@ -176,12 +176,12 @@ def _periods(period: timedelta, since: datetime, until: datetime) -> Iterator[Sl
         due += period
 
 
-def _judge_stops(row: Row, stops: list[Span], outages: list[Span]) -> Iterator[str]:
+def _judge_stops(row: Row, stops: list[Span], spans: list[Span]) -> Iterator[str]:
     """Whether a slot is refused for a pause in Prefect if, and only if, it fell due in one or had not been served."""
     within = any(span.since + BEFORE < row.due_at < span.until - SEEN_WITHIN for span in stops)
     if within and (row.first_at or not (row.reason == _PAUSED or row.reason.startswith((*_POLICY, "merged")))):
         yield f"{row.slot} fell due while paused in Prefect: {row}"
-    if row.reason == _PAUSED and not any(span.holds(row.due_at) for span in (*stops, *outages)):
+    if row.reason == _PAUSED and not any(span.holds(row.due_at) for span in spans):
         yield f"{row.slot} was not paused in Prefect: {row}"
 
 

@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 
 from gda.settings import Settings
 from gda.store import make_store
@@ -19,6 +20,8 @@ from tests.year.world import World
 
 OUTAGE = timedelta(days=3)
 DAY = timedelta(days=1)
+UNAPPLIED = timedelta(hours=4)
+"""How long a wish may be without its deployment, and a little more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +64,8 @@ async def live(amount: Amount) -> Judged:
         world = World(store, clock, settings, rng, until, outage, Deployments(settings))
         excused = Span(outage.since - timedelta(minutes=30), outage.until + timedelta(minutes=30))
         oracle = Oracle(amount.since, until, [excused])
-        _arrange(world, log, zones, amount)
-        _sweep_for_undeployed(world, log, oracle)
+        _arrange(world, log, amount)
+        _sweep_where_needed(world, log, oracle, amount.since)
         digest = await world.run()
         lived = time.monotonic()
         owed, wrong = oracle.judge(log, rows := await world.rows())
@@ -80,27 +83,29 @@ def lived(amount: Amount) -> Judged:
     return asyncio.run(live(amount))
 
 
-def _arrange(world: World, log: list[Deed], zones: tuple[str, ...], amount: Amount) -> None:
-    """Put into the calendar what is known beforehand: deeds, applies soon after them, sweeps where they are needed."""
+def _arrange(world: World, log: list[Deed], amount: Amount) -> None:
+    """Put into the calendar what is known beforehand: deeds, applies soon after them, and what comes once a week."""
     for deed in log:
         world.deed(deed)
+        world.sweep_after(deed.at)
     world.at(amount.since, "apply", world.apply)
     for at in sorted({deed.at.replace(minute=0, second=0) + timedelta(hours=2) for deed in log}):
         world.at(at + timedelta(seconds=world.rng.randrange(3600)), "apply", world.apply)
-        world.sweep_after(at - timedelta(hours=2), timedelta(hours=3))
     for week in range(1, amount.days, 7):
         world.at(amount.since + week * DAY + timedelta(hours=3), "apply", lambda: world.apply(prune=True))
         world.at(amount.since + week * DAY + timedelta(hours=4), "replay", world.replay)
-    for zone in zones:
-        for at, _, _ in changes(zone_of(zone), amount.since, world.until):
-            world.sweep_after(at - 0.5 * DAY, 1.5 * DAY)
     world.sweep_after(world.outage.until, timedelta(hours=6))
 
 
-def _sweep_for_undeployed(world: World, log: list[Deed], oracle: Oracle) -> None:
-    """Sweep after the slots that no deployment wakes for; the minute's sweep finds them in earnest."""
+def _sweep_where_needed(world: World, log: list[Deed], oracle: Oracle, since: datetime) -> None:
+    """Sweep after slots that may have no wake-up, or one at a wrong time; the others come out right without.
+
+    That are those of a wish that cron cannot say, or that has no deployment yet, and those around a clock change.
+    """
+    moments = cache(lambda zone: [at for at, _, _ in changes(zone_of(zone), since - DAY, world.until + DAY)])
     for own in by_user(log).values():
         for term in terms(own, world.until):
-            if not term.asked.has_deployment:
-                for slot in oracle.due(term):
+            for slot in oracle.due(term):
+                fresh = slot.due_at < term.since + UNAPPLIED or not term.asked.has_deployment
+                if fresh or any(abs(slot.due_at - at) < DAY for at in moments(term.zone)):
                     world.sweep_after(slot.due_at, term.asked.spread)
