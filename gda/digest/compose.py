@@ -9,6 +9,7 @@ from gda.errors import UsageError
 from gda.mail import Message
 from gda.schedule import zone
 
+from .dates import DAYS, MONTHS, greeting, long_date, nominal
 from .model import Counts, Digest, Recipient, Row, Section, Thread
 from .rank import NEEDS_YOU, score
 from .summary import LIMIT, summarise
@@ -18,21 +19,6 @@ from .window import Window
 MAX_MESSAGES = 50
 _BULK_LIMIT = 140
 _TITLES = {"needs-you": "Needs you", "conversations": "Conversations", "notices": "Newsletters and notices"}
-_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-_MONTHS = (
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-)
 
 
 def compose(
@@ -56,7 +42,7 @@ def compose(
         raise UsageError("A web mail address must start with https://; leave it empty for a digest without links.")
     unique = {message.id: message for message in messages}
     local = zone(recipient.timezone)
-    now = _nominal(label) or window.until.astimezone(local)
+    now = nominal(label) or window.until.astimezone(local)
     scored = _threads(unique.values(), recipient, window)
     sections = _sections(scored, local, now, max_messages, web_mail)
     listed = sum(section.listed for section in sections)
@@ -68,8 +54,8 @@ def compose(
         placeholders=sum(bool(message.placeholders) for message in unique.values()),
         needs_you=sum(_section_of(points, group) == "needs-you" for points, group in scored),
     )
-    date = f"{_DAYS[now.weekday()]} {now.day} {_MONTHS[now.month - 1]} {now.year}"
-    return Digest(recipient, window, label, date, f"{now:%H:%M}", _greeting(now.hour), sections, counts)
+    date = long_date(now)
+    return Digest(recipient, window, label, date, f"{now:%H:%M}", greeting(now.hour), sections, counts)
 
 
 _Scored = tuple[int, list[Message]]
@@ -168,19 +154,5 @@ def _when(local: datetime, now: datetime) -> str:
     if days <= 0:
         return clock
     if days < 7:
-        return f"{_DAYS[local.weekday()][:3]} {clock}"
-    return f"{local.day} {_MONTHS[local.month - 1][:3]}" + ("" if local.year == now.year else f" {local.year}")
-
-
-def _nominal(label: str) -> datetime | None:
-    try:
-        # A slot is what the clock on the wall says, not an instant, so it has no timezone on purpose.
-        return datetime.fromisoformat(label)
-    except ValueError:
-        return None
-
-
-def _greeting(hour: int) -> str:
-    if 4 <= hour < 12:
-        return "Good morning"
-    return "Good afternoon" if 12 <= hour < 18 else "Good evening"
+        return f"{DAYS[local.weekday()][:3]} {clock}"
+    return f"{local.day} {MONTHS[local.month - 1][:3]}" + ("" if local.year == now.year else f" {local.year}")

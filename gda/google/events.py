@@ -24,11 +24,15 @@ LONGEST_LINE = 300
 
 @dataclass(frozen=True, slots=True)
 class CalendarRef:
-    """A calendar of the user's; ``primary`` is the one that the account came with."""
+    """A calendar that the user shows.
+
+    ``primary`` is the one that the account came with, ``own`` one that belongs to the user; others are only read.
+    """
 
     id: str = field(repr=False)
     name: str = field(repr=False)
     primary: bool
+    own: bool
 
 
 def read_calendars(items: object) -> list[CalendarRef]:
@@ -44,6 +48,7 @@ def read_calendars(items: object) -> list[CalendarRef]:
                 _text(entry["id"]),
                 _line(entry.get("summaryOverride") or entry.get("summary")),
                 entry.get("primary") is True,
+                entry["accessRole"] == "owner",
             )
             for entry in entries
         ]

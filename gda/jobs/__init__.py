@@ -1,11 +1,13 @@
 """The job types GDA brings, one file each."""
 
 DIGEST = "digest"
+NOVEL_EVENTS = "novel-events"
 RECURRING_TASK = "recurring-task"
 OVERDUE_SCAN = "overdue-scan"
 
 PLACES = {
     DIGEST: "gda.jobs.digest:digest",
+    NOVEL_EVENTS: "gda.jobs.novel_events:novel_events",
     RECURRING_TASK: "gda.jobs.recurring:recurring_task",
     OVERDUE_SCAN: "gda.jobs.overdue:overdue_scan",
 }

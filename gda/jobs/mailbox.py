@@ -1,16 +1,20 @@
-"""A user's mailbox for one attempt: an access token that is fresh enough, renewed at most once more when refused."""
+"""A user's mailbox and calendars for one attempt: an access token that is fresh enough, renewed once when refused."""
 
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
 import httpx
 from pydantic import SecretStr
 
 from gda.errors import NeedsConsent
+from gda.google.calendar import Calendar
 from gda.google.gmail import Gmail
 from gda.google.oauth import refresh
 from gda.settings import Settings
 from gda.store import Credential, Errand, Store
 from gda.vault import Vault
+
+Renew = Callable[[], Awaitable[SecretStr]]
 
 # A token that expires within this time is renewed first, so that it lasts for the whole attempt.
 FRESH_ENOUGH = timedelta(minutes=5)
@@ -40,6 +44,18 @@ class Mailboxes:
             Transient: the token end point does not answer now.
             Permanent: it refuses GDA's client.
         """
+        token, renew = await self._access(errand)
+        return Gmail(self._http, self._settings, token, renew=renew)
+
+    async def open_with_calendars(self, errand: Errand) -> tuple[Gmail, Calendar]:
+        """Open mailbox and calendars of an errand's user with one token. Raises as ``open``."""
+        token, renew = await self._access(errand)
+        return (
+            Gmail(self._http, self._settings, token, renew=renew),
+            Calendar(self._http, self._settings, token, renew=renew),
+        )
+
+    async def _access(self, errand: Errand) -> tuple[SecretStr, Renew]:
         credential = errand.credential
         if credential is None or credential.status != "active":
             raise NeedsConsent(
@@ -50,7 +66,7 @@ class Mailboxes:
         async def renew() -> SecretStr:
             return await self._renew(credential)
 
-        return Gmail(self._http, self._settings, token, renew=renew)
+        return token, renew
 
     async def _access_token(self, credential: Credential, now: datetime) -> SecretStr:
         if credential.access_token and credential.expires_at and credential.expires_at - now > FRESH_ENOUGH:

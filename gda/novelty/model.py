@@ -126,6 +126,17 @@ class Seen:
         """The same as long as the event is at the same time and blocks as much of it."""
         return fingerprint(self.id, self.start, self.end, self.stance)
 
+    def to_json(self) -> dict[str, Any]:
+        """A plain dict for a JSON column."""
+        own = {name: getattr(self, name) for name in ("calendar", "id", "uid", "title", "stance", "series")}
+        return {**own, "start": moment_iso(self.start), "end": moment_iso(self.end), "starts": list(self.starts)}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "Seen":
+        """What ``to_json`` wrote."""
+        times = {name: moment_from(value[name]) for name in ("start", "end")}
+        return cls(**{**value, **times, "starts": tuple(value["starts"])})
+
 
 class ChangeKind(StrEnum):
     """What a user may be told of an event."""

@@ -25,6 +25,7 @@ from gda.store.revisions import Revision, Revisions
 from gda.store.schedules import Schedules, Wish
 from gda.store.schema import current, downgrade, require_current, upgrade
 from gda.store.scopes import Scope
+from gda.store.seen_events import CalendarMemory, CalendarStep, SeenEvents
 from gda.store.stats import Stats
 from gda.store.sweeping import Sweeping
 from gda.store.todo_scans import Followed, Marked, TodoScans
@@ -35,6 +36,8 @@ from gda.store.users import Credentials, Users
 __all__ = [
     "Attempt",
     "ByHand",
+    "CalendarMemory",
+    "CalendarStep",
     "CancelledRun",
     "Change",
     "Clock",
@@ -72,6 +75,7 @@ __all__ = [
     "Schedule",
     "Schedules",
     "Scope",
+    "SeenEvents",
     "Stats",
     "Store",
     "Story",
@@ -110,6 +114,7 @@ class Store:
     ledger: Ledger
     queue: Queue
     effects: Effects
+    seen_events: SeenEvents
     history: History
     leases: Leases
     sweeping: Sweeping
@@ -138,6 +143,7 @@ def make_store(database: Database, settings: Settings) -> Store:
         ledger=Ledger(database, settings, writes=writes, reads=reads),
         queue=Queue(database),
         effects=Effects(writes=writes, reads=reads),
+        seen_events=SeenEvents(writes=writes, reads=reads),
         history=History(database),
         leases=Leases(database),
         sweeping=Sweeping(database, Defaults.of(settings)),

@@ -48,7 +48,9 @@ class Errand:
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """What is about to be sent: ``reference`` is the Message-ID, ``content`` the window by ids, never text.
+    """What is about to be sent: ``reference`` is the Message-ID, ``content`` what later attempts send the same from.
+
+    Of mail that is the window by ids, never text.
 
     ``busy`` is how long the send may take; nobody takes the occurrence over before it has passed.
     """
@@ -89,7 +91,7 @@ class Effects:
 
     async def confirm(self, confirmation: Confirmation) -> None:
         """Write that the send happened and move the cursor, in one transaction. Raises ClaimLost."""
-        await self._write(_confirm, confirmation)
+        await self._write(confirm_sends, confirmation)
 
     async def advance(self, claim: Claim, cursor: MailCursor) -> None:
         """Move the cursor of a digest that found nothing to send. Raises ClaimLost."""
@@ -132,7 +134,10 @@ async def _refuse(connection: AsyncConnection, claims: Sequence[Claim], now: dat
     return [None for _ in claims]
 
 
-async def _confirm(connection: AsyncConnection, items: Sequence[Confirmation], now: datetime) -> list[Exception | None]:
+async def confirm_sends(
+    connection: AsyncConnection, items: Sequence[Confirmation], now: datetime
+) -> list[Exception | None]:
+    """Confirm sends and move their cursors; ``ClaimLost`` for those that are no longer held."""
     mine = await holders(connection, [item.claim for item in items])
     kept = [item for item in items if (item.claim.occurrence.id, item.claim.fence) in mine]
     if kept:
