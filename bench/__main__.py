@@ -26,6 +26,7 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=10_000, help="queue: enqueued jobs of each kind")
     parser.add_argument("--crowd", type=int, default=100_000, help="scale: users in cohorts")
     parser.add_argument("--deployed", type=int, default=1000, help="scale: users with a deployment each")
+    parser.add_argument("--file", action="store_true", help="scale: Prefect's SQLite in a file, not in memory")
     parser.add_argument("--due", type=int, default=10_000, help="burst: users due in one minute")
     asked = parser.parse_args()
     chosen = [asked.which] if asked.which else BY_DEFAULT
@@ -69,7 +70,7 @@ def scale(asked: argparse.Namespace) -> int:
     """Plan and apply for a hundred thousand users, and a thousand deployments against plain Prefect's loop."""
     from bench.scale import measure
 
-    figures = asyncio.run(measure(users=asked.crowd, deployed=asked.deployed, say=say))
+    figures = asyncio.run(measure(users=asked.crowd, deployed=asked.deployed, in_file=asked.file, say=say))
     keep("scale", figures.as_json(), figures.rows())
     for miss in figures.misses:
         print(f"MISSED: {miss}")

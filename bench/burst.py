@@ -23,6 +23,7 @@ from bench.sampling import gathered, install
 from deployments.apply import apply
 from deployments.planning import make_plan
 from deployments.system import apply_system, find_file
+from gda.cli.demo.stage import PREFECT_DATABASE
 from gda.cli.servers import SERVER_ENVIRONMENT
 from gda.lifecycle import Status
 from gda.settings import Settings
@@ -97,6 +98,7 @@ class Figures:
             ("digests by flow run", ", ".join(map(str, self.shares))),
             ("peak memory of each flow run, MiB", peaks),
             *((f"CPU per digest: {part}", f"{used:.2f} ms") for part, used in self.cpu.items()),
+            ("Prefect's database", self.prefect_database),
             ("load of the machine, its cores", f"{self.load:.1f}, {os.cpu_count()}"),
         ]
 
@@ -130,7 +132,9 @@ async def _arena(folder: Path, say: Say) -> AsyncIterator[Arena]:
     async with AsyncExitStack() as stack:
         say("starting the sandbox, the Prefect server and two workers")
         sandbox = await stack.enter_async_context(spawned_sandbox())
-        server = await stack.enter_async_context(running_prefect_server(folder / "prefect", **SERVER_ENVIRONMENT))
+        server = await stack.enter_async_context(
+            running_prefect_server(folder / "prefect", database_url=PREFECT_DATABASE, **SERVER_ENVIRONMENT)
+        )
         settings = settings_for(folder, sandbox).model_copy(update={"layout": "cohort"})
         settings.home.mkdir(parents=True)
         database = open_database(settings.database)
@@ -184,7 +188,7 @@ async def _burst(arena: Arena, users: int, due_at: datetime) -> Figures:
         runs_by_worker=tuple(len(pids & set(watch.peak)) for watch in watches),
         peaks_mebibytes=tuple(sorted(watch.peak[pid] for watch in watches for pid in pids & set(watch.peak))),
         cpu={name: used / users * 1000 for name, used in _split(spent, sampled, whole).items()},
-        prefect_database="SQLite in a file",
+        prefect_database="SQLite in memory",
         load=os.getloadavg()[0],
     )
 
@@ -221,6 +225,6 @@ async def _ended(client: PrefectClient) -> list[FlowRun]:
 
 
 async def _shares(store: Store) -> tuple[int, ...]:
-    query = select(func.count()).group_by(occurrences.c.flow_run_id)
+    query = select(func.count()).select_from(occurrences).group_by(occurrences.c.flow_run_id)
     async with store.database.read() as connection:
         return tuple(sorted((await connection.execute(query)).scalars()))

@@ -19,6 +19,7 @@ from bench.plain_deploys import deploy_plainly, remove_all
 from deployments.apply import read_existing
 from deployments.kinds import load_kinds
 from deployments.system import apply_system, find_file
+from gda.cli.demo.stage import PREFECT_DATABASE
 from gda.cli.servers import SERVER_ENVIRONMENT
 from gda.settings import Layout, Settings
 from gda.store import Store, Wish, make_store, open_database, upgrade
@@ -29,7 +30,7 @@ PLAN_SECONDS, PLAN_MEBIBYTES = 3.0, 500.0
 FIRST_SECONDS, SECOND_SECONDS = 180.0, 5.0
 EDIT_WRITES = 1
 SHARE_OF_PLAIN = 0.6
-PREFECT_DATABASE = "SQLite in a file: the PostgreSQL that the tests bring lacks pg_trgm, which Prefect's server needs"
+WHY_SQLITE = "the PostgreSQL that the tests bring lacks pg_trgm, which Prefect's server needs"
 
 Say = Callable[[str], None]
 
@@ -77,6 +78,7 @@ class Figures:
 
     cohort: Cohorts
     user: Users
+    prefect_database: str
     load: float
 
     @property
@@ -100,7 +102,7 @@ class Figures:
         """All figures by name."""
         user = asdict(self.user) | {"ratio": self.user.ratio}
         return {
-            "prefect_database": PREFECT_DATABASE,
+            "prefect_database": f"{self.prefect_database}: {WHY_SQLITE}",
             "cohort": asdict(self.cohort),
             "user": user,
             "load": self.load,
@@ -127,25 +129,28 @@ class Figures:
             (f"plain Prefect: {user.users} deployments in a loop", f"{user.plain_seconds:.1f} s"),
             ("  GDA's share of that", f"{user.ratio:.2f}"),
             ("  writing calls to Prefect for one user's edit", f"{user.edit_writes}"),
+            ("Prefect's database", self.prefect_database),
             ("load of the machine, its cores", f"{self.load:.1f}, {os.cpu_count()}"),
         ]
 
 
-async def measure(*, users: int, deployed: int, say: Say) -> Figures:
+async def measure(*, users: int, deployed: int, in_file: bool, say: Say) -> Figures:
     """Measure both layouts, each on a Prefect server of its own.
 
     Args:
         users: in layout ``cohort``.
         deployed: users in layout ``user``, and deployments of plain Prefect's loop.
+        in_file: Prefect keeps its SQLite in a file, as under ``gda up``, not in memory, as in the other measurements.
         say: told what is going on.
     """
+    url = None if in_file else PREFECT_DATABASE
     with TemporaryDirectory(prefix="gda-bench-") as text:
         folder = Path(text)
-        async with running_prefect_server(folder / "one", **SERVER_ENVIRONMENT) as server:
+        async with running_prefect_server(folder / "one", database_url=url, **SERVER_ENVIRONMENT) as server:
             cohort = await _cohorts(server, folder / "cohort", users, say)
-        async with running_prefect_server(folder / "two", **SERVER_ENVIRONMENT) as server:
+        async with running_prefect_server(folder / "two", database_url=url, **SERVER_ENVIRONMENT) as server:
             user = await _users(server, folder / "user", deployed, say)
-    return Figures(cohort, user, os.getloadavg()[0])
+    return Figures(cohort, user, "SQLite in a file" if in_file else "SQLite in memory", os.getloadavg()[0])
 
 
 async def _cohorts(server: PrefectServer, folder: Path, users: int, say: Say) -> Cohorts:
