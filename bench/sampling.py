@@ -10,10 +10,11 @@ import sys
 import threading
 import time
 from collections import defaultdict
+from functools import cache
 from pathlib import Path
 from types import FrameType
 
-EVERY_SECONDS = 0.02
+EVERY_SECONDS = 0.05
 KEEP_EVERY_SECONDS = 1.0
 FOLDER = "GDA_BENCH_SAMPLES"
 
@@ -92,9 +93,12 @@ class Sampler(threading.Thread):
 def part_of(frame: FrameType | None) -> str:
     """Whose time a stack is."""
     while frame is not None:
-        name = frame.f_code.co_filename
-        for part, places in PARTS.items():
-            if any(place in name for place in places):
-                return part
+        if part := _owner(frame.f_code.co_filename):
+            return part
         frame = frame.f_back
     return UNOWNED
+
+
+@cache
+def _owner(file: str) -> str | None:
+    return next((part for part, places in PARTS.items() if any(place in file for place in places)), None)
