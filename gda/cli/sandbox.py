@@ -21,9 +21,9 @@ async def sandbox(
     """Run a stand-in for Google on loopback until Ctrl-C; its first line of output says where it listens, as JSON.
 
     Args:
-        port: Port of Gmail's protocol and of the inbox page; 0: a free one.
+        port: Port of Gmail's and Calendar's protocol and of the inbox page; 0: a free one.
         smtp_port: Port of the mail sink; 0: a free one.
-        mail: A folder of .eml files, a Maildir or an mbox file: every account's first mail.
+        mail: A folder of .eml and .ics files, a Maildir, an mbox or an .ics file: what every account begins with.
         account: An address to open a mailbox for; may be repeated.
         data: Folder in which accounts and mail outlive a restart; memory only when left out.
     """

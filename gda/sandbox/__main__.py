@@ -40,7 +40,8 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="EMAIL[=PATH]",
-        help="open an account with the mail of a folder of .eml files, a Maildir or an mbox file; may be repeated",
+        help="open an account with what a folder of .eml and .ics files, a Maildir, an mbox or an .ics file holds; "
+        "may be repeated",
     )
     parser.add_argument("--data", type=Path, help="folder in which accounts and mail outlive a restart")
     return parser

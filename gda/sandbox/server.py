@@ -30,8 +30,8 @@ class SandboxOptions:
         host: address to bind; anything but loopback opens every sandbox mailbox to that network.
         http_port: port of the HTTP server; 0: a free one.
         smtp_port: port of the mail sink; 0: a free one.
-        accounts: accounts to open, each an address and its mail: a folder of ``.eml``, a Maildir, an mbox file, or
-            None for an empty mailbox.
+        accounts: accounts to open, each an address and its mail: a folder of ``.eml`` and ``.ics``, a Maildir, an mbox
+            or a calendar file, or None for an empty mailbox.
         client_id: the OAuth client that the token end point accepts.
         client_secret: its secret.
         data: folder in which accounts and mail outlive a restart; None: memory only.
