@@ -12,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from gda.errors import AlreadyExists, UsageError
 from gda.schedule import Expression, first_after, parse, parse_stored
 from gda.store.database import Database
-from gda.store.promises import Defaults, Waker, expire_after, promise_due
+from gda.store.debts import settle_debts
+from gda.store.promises import Defaults, expire_after
 from gda.store.records import Schedule, User
 from gda.store.scopes import Scope, schedules_with_owner
 from gda.store.tables import schedule_revisions, schedules, users
@@ -172,14 +173,7 @@ class Schedules:
         return found
 
     async def _settle_debts(self, connection: AsyncConnection, old: Schedule, now: datetime) -> None:
-        scope = Scope.owned(old.kind, old.user_id)
-        waker = Waker("edit")
-        more = True
-        while more:
-            part = await promise_due(
-                connection, scope, now=now, early=timedelta(0), waker=waker, defaults=self._defaults
-            )
-            more = part.more
+        await settle_debts(connection, Scope.owned(old.kind, old.user_id), now, self._defaults)
 
 
 def _values(wish: Wish, expression: Expression, timezone: str, now: datetime) -> dict[str, Any]:

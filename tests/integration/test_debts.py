@@ -2,7 +2,8 @@
 
 from datetime import timedelta
 
-from gda.store import Scope, Store, Waker
+from gda.store import Scope, Store, Waker, Wish
+from gda.store.schedules import schedule_id
 from tests.builders import MORNING, VirtualClock, a_store, a_user_with_digest
 
 OWED = [("2026-03-10T07:30", "scheduled", "edit")]
@@ -72,3 +73,18 @@ async def test_slots_refused_together_are_counted_without_those_of_the_same_name
 
         reasons = {one.slot: one.reason for one in await store.history.list()}
         assert reasons["2026-03-12T07:30"].endswith("2026-03-11T07:30 .. 2026-03-12T07:30, 2 slots")
+
+
+async def test_a_slot_that_fell_due_while_paused_in_prefect_is_refused_for_that_when_the_schedule_changes(
+    database_url: str,
+) -> None:
+    clock = VirtualClock(MORNING)
+    async with a_store(database_url, clock=clock) as store:
+        await a_user_with_digest(store)
+        await store.commands.heed_pauses([schedule_id("ada", "digest", "default")], [])
+        clock.advance(minutes=91)
+        await store.schedules.set(Wish("ada", "digest", "daily 09:00"))
+
+        assert [(one.slot, one.status, one.reason) for one in await store.history.list()] == [
+            ("2026-03-10T07:30", "skipped", "paused in Prefect")
+        ]
