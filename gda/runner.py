@@ -141,7 +141,11 @@ async def explain(desk: Desk, call: WakeUp, targets: Sequence[Target]) -> tuple[
 
 
 async def perform_all(desk: Desk, call: WakeUp, scope: Scope, each: Each, tally: Counter[str]) -> None:
-    """Claim and perform until nothing of the scope is ready, ``concurrency`` at once; then wait for early ones."""
+    """Claim and perform until nothing of the scope is ready, ``concurrency`` at once; then wait for early ones.
+
+    A drain waits for nobody: after an outage several of them would hold the whole pool for a minute and a half, while
+    what they wait for has wake-ups of its own, or the sweep's next drain.
+    """
     impatient, chunk = call.by_hand is not None, desk.job_type.chunk
     size = max(desk.settings.claim_size // chunk, 1) * chunk
     while True:
@@ -155,8 +159,13 @@ async def perform_all(desk: Desk, call: WakeUp, scope: Scope, each: Each, tally:
             for _ in range(desk.lanes):
                 lanes.create_task(lane())
         await perform_suspects(desk, call, scope, each, tally)
-        if impatient or not await wait_for_early(desk, scope):
+        if impatient or is_drain(call) or not await wait_for_early(desk, scope):
             return
+
+
+def is_drain(call: WakeUp) -> bool:
+    """Whether it is for everybody's work of a kind, and no schedule's own wake-up."""
+    return call.waker.woken_by == "drain" and not call.scope.of_one and call.scope.expression is None
 
 
 async def perform_suspects(desk: Desk, call: WakeUp, scope: Scope, each: Each, tally: Counter[str]) -> None:
