@@ -14,14 +14,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from prefect.client.schemas.objects import FlowRun
+from sqlalchemy import select
 
 from gda.lifecycle import Occurrence, Status
+from gda.store.tables import occurrences, schedules
 from tests.outage.place import FRESH, Place, Running, a_place, all_running, caught_running
 from tests.outage.shift import set_back
 
 ENOUGH_SECONDS = 600
 """After this the return is given up; what is left undone then counts as wrong."""
-FRESH_SECONDS = 120
+FRESH_SECONDS = 180
 """How soon a digest that a person asks for right after the return must begin: a sweep each minute, and a start."""
 LOOK_EVERY_SECONDS = 1.0
 HARMLESS = ("Completed", "Superseded", "NotLeader")
@@ -44,9 +46,8 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Before:
-    """How things stood at the kill: runs by hand, of which some were running, and the deployments' waiting runs."""
+    """How things stood at the kill: the runs that were running or about to, and how many waited for their time."""
 
-    asked: tuple[str, ...]
     live: tuple[str, ...]
     waiting: int
 
@@ -68,7 +69,7 @@ async def live(
         async with all_running(place, deploy=True) as running:
             say(f"{users} users are deployed")
             before = await _fallen(place, running)
-        say(f"killed while {len(before.live)} flow runs were running; {before.waiting} wait for their time")
+        say(f"killed while {len(before.live)} flow runs were running or about to; {before.waiting} wait for their time")
         await _away(place, away, lived=lived)
         place.gate.open()
         came_back = datetime.now(UTC)
@@ -83,16 +84,16 @@ async def live(
 
 
 async def _fallen(place: Place, running: Running) -> Before:
-    asked = await caught_running(place, running)
+    await caught_running(place, running)
     expected = len(place.users)
     while True:
         waiting = await running.runs(state={"type": {"any_": ["SCHEDULED"]}})
         if len({run.deployment_id for run in waiting if run.auto_scheduled}) >= expected:
             break
         await asyncio.sleep(LOOK_EVERY_SECONDS)
-    live = [str(run.id) for run in await running.runs(state={"type": {"any_": ["RUNNING"]}})]
+    live = [str(run.id) for run in await running.runs(state={"type": {"any_": ["RUNNING", "PENDING"]}})]
     running.kill()
-    return Before(tuple(asked), tuple(live), len(waiting))
+    return Before(tuple(live), len(waiting))
 
 
 async def _away(place: Place, away: timedelta, *, lived: bool) -> None:
@@ -124,21 +125,23 @@ async def _recovered(place: Place, running: Running, judged: Judged, since: date
 
 
 async def _nothing_left(place: Place, running: Running, since: datetime) -> bool:
-    open_ = {status.value for status in (Status.SCHEDULED, Status.RUNNING, Status.RETRYING)}
-    if open_ & set(await place.store.history.counts()):
-        return False
+    open_ = [status.value for status in (Status.SCHEDULED, Status.RUNNING, Status.RETRYING)]
+    own = occurrences.c
     async with place.store.database.read() as connection:
-        now = await place.store.database.clock.now(connection)
-    if any(one.next_due_at and one.next_due_at < min(since, now) for one in await place.store.schedules.all()):
-        return False
+        unsettled = select(own.id).where(own.status.in_(open_), own.due_at < since).limit(1)
+        unpromised = select(schedules.c.id).where(schedules.c.enabled, schedules.c.next_due_at < since).limit(1)
+        if await connection.scalar(unsettled) or await connection.scalar(unpromised):
+            return False
     asked = {"state": {"type": {"any_": list(WAITING)}}, "expected_start_time": {"before_": since}}
     return not await running.runs(**asked)
 
 
 async def _judge_runs(running: Running, judged: Judged, since: datetime, before: Before) -> None:
     """Runs that were late: at most one of each user's began; what was running is closed."""
-    missed = [run for run in await running.runs(expected_start_time={"before_": since}) if run.auto_scheduled]
-    begun = [run for run in missed if run.start_time is not None and run.start_time >= since]
+    known = await running.runs(expected_start_time={"before_": since})
+    missed = [run for run in known if run.auto_scheduled and str(run.id) not in before.live]
+    # Prefect gives a run that never began a start time too, when it is cancelled; it counts how often one was running.
+    begun = [run for run in missed if run.run_count and run.start_time is not None and run.start_time >= since]
     judged.figures["late runs"] = len(missed)
     judged.figures["late runs by how they ended"] = _ended(missed)
     judged.figures["late runs that began, by how they ended"] = _ended(begun)
@@ -156,7 +159,7 @@ async def _judge_runs(running: Running, judged: Judged, since: datetime, before:
         f"late runs ended as {_ended(missed)}",
     )
     zombies = [run for run in await running.runs(id={"any_": list(before.live)})]
-    judged.figures["runs that were running"] = _ended(zombies)
+    judged.figures["runs that were running or about to"] = _ended(zombies)
     judged.require(
         all(run.state and run.state.name == "Crashed" for run in zombies), f"zombies ended as {_ended(zombies)}"
     )
