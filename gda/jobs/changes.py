@@ -14,6 +14,9 @@ from gda.store import CalendarMemory, CalendarStep
 FIRST_WINDOW = timedelta(hours=24)
 """The first report of a calendar tells what was made in so long before it was due, as the first digest does."""
 
+ZONES_APART = timedelta(days=2)
+"""Google ends a day where the calendar is, GDA where the user is: listings reach so much further than what is told."""
+
 
 @dataclass(frozen=True, slots=True)
 class News:
@@ -57,13 +60,13 @@ async def gather(calendar: Calendar, memory: CalendarMemory, *, due_at: datetime
     Raises:
         ProviderError: a calendar could not be read.
     """
-    listed = sorted(await calendar.calendars(), key=lambda ref: not ref.primary)
+    listed = sorted(await calendar.calendars(), key=lambda ref: (not ref.primary, not ref.own))
     since = due_at - FIRST_WINDOW
     tokens, verdicts = dict[str, str](), dict[str, Verdict]()
     for ref in listed:
         known = memory.tokens.get(ref.id)
         try:
-            synced = await calendar.sync(ref.id, known, since=now)
+            synced = await calendar.sync(ref.id, known, since=now - ZONES_APART)
         except Gone:
             # It went away after it was listed; its events are nobody's any more.
             continue
@@ -99,7 +102,8 @@ async def _compared(
     ids = {ref.id for ref in own}
     mine = [change for change in changes if change.calendar in ids]
     span = agenda_span(mine, now=now, timezone=timezone)
-    agenda = [event for ref in own for event in await calendar.agenda(ref.id, *span)] if span else []
+    start, end = (span[0] - ZONES_APART, span[1] + ZONES_APART) if span else (now, now)
+    agenda = [event for ref in own for event in await calendar.agenda(ref.id, start, end)] if span else []
     others = [change for change in changes if change.calendar not in ids]
     return (
         *with_conflicts(mine, agenda, now=now, timezone=timezone),

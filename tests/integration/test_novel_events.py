@@ -83,6 +83,22 @@ async def test_days_and_floating_times_are_the_users_own(tmp_path, database_url)
     ]
 
 
+async def test_a_day_that_is_over_where_the_calendar_is_but_not_where_the_user_is_was_not_cancelled(
+    tmp_path, database_url
+):
+    holiday = vevent("h", "20260303", "20260304", "Holiday")
+    async with a_diary(tmp_path, database_url, holiday, timezone="Pacific/Honolulu") as diary:
+        await diary.store.schedules.set(Wish("ada", KIND, "daily 15:30"))
+        await diary.next_day()
+        diary.clock.advance(hours=17)
+        diary.fault("calendar_token_gone", times=1)
+        report = await diary.asked()
+        listings = diary.sandbox.requests["events.list"]
+
+    assert diary.clock.instant == datetime(2026, 3, 4, 2, tzinfo=UTC)
+    assert (report, listings) == ("1 skipped", 3)
+
+
 async def test_a_series_over_the_change_of_clocks_is_no_news(tmp_path, database_url):
     async with a_diary(tmp_path, database_url, STANDUP) as diary:
         await diary.asked()

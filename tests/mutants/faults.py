@@ -1,12 +1,13 @@
 """All deliberate faults, in the order in which they are tried."""
 
+from tests.mutants.calendar_faults import CALENDAR_FAULTS
 from tests.mutants.job_faults import JOB_FAULTS
 from tests.mutants.ledger_faults import LEDGER_FAULTS
 from tests.mutants.replay_faults import REPLAY_FAULTS
 
 INVARIANTS = tuple(f"I{number}" for number in range(1, 13))
 
-FAULTS = (*LEDGER_FAULTS, *REPLAY_FAULTS, *JOB_FAULTS)
+FAULTS = (*LEDGER_FAULTS, *REPLAY_FAULTS, *JOB_FAULTS, *CALENDAR_FAULTS)
 
 FOR_THE_MODEL = (
     "the time at which it is ready ignored by claim",
