@@ -53,7 +53,13 @@ class Before:
 
 
 async def live(
-    folder: Path, users: int, *, away: timedelta = timedelta(hours=1), lived: bool = False, say: Callable[[str], None]
+    folder: Path,
+    users: int,
+    *,
+    away: timedelta = timedelta(hours=1),
+    lived: bool = False,
+    small: bool = False,
+    say: Callable[[str], None],
 ) -> Judged:
     """Let it happen and judge it.
 
@@ -62,10 +68,11 @@ async def live(
         users: user deployments.
         away: how long; whole hours, unless it is lived.
         lived: really wait for so long.
+        small: without the system jobs that have no part in what is judged, and with two runs at once.
         say: told how it goes.
     """
     judged = Judged()
-    async with a_place(folder, users) as place:
+    async with a_place(folder, users, small=small) as place:
         async with all_running(place, deploy=True) as running:
             say(f"{users} users are deployed")
             before = await _fallen(place, running)

@@ -35,6 +35,7 @@ ZONES = ("America/New_York", "Asia/Kathmandu", "Europe/Berlin", "Pacific/Apia", 
 LONGEST_WAIT = 60
 """Seconds after which one digest that is being performed is enough to kill all."""
 PAGE = 200
+NEEDED = ("sweep_enabled", "digest_drain_enabled")
 FRESH = "fresh"
 """Whose digest a person asks for right after the return."""
 
@@ -104,8 +105,11 @@ def _zone(name: str) -> Any:
 
 
 @asynccontextmanager
-async def a_place(folder: Path, users: int) -> AsyncIterator[Place]:
-    """Users with schedules of which none is due yet, and one whose digest is due once a day."""
+async def a_place(folder: Path, users: int, *, small: bool = False) -> AsyncIterator[Place]:
+    """Users with schedules of which none is due yet, and one whose digest is due once a day.
+
+    A small one has two runs at once in its pool and of the system jobs the sweep and the drain of digests alone.
+    """
     names = tuple(f"user-{number:03}" for number in range(users))
     url = f"sqlite+aiosqlite:///{folder}/gda.db"
     (folder / "mail").mkdir()
@@ -116,7 +120,10 @@ async def a_place(folder: Path, users: int) -> AsyncIterator[Place]:
         store = await stack.enter_async_context(a_store(url))
         now = datetime.now(UTC)
         hourly = f"{(now + timedelta(minutes=30)).minute} * * * *"
-        crons = {"retention_cron": hourly, "apply_cron": hourly}
+        crons: dict[str, Any] = {"retention_cron": hourly, "apply_cron": hourly}
+        if small:
+            off = [name for name in Settings.model_fields if name.endswith("_enabled") and name not in NEEDED]
+            crons = {"prefect_pool_limit": 2, **dict.fromkeys(off, False)}
         # Whoever stands before the shut gate shall stand there until all is killed, however slow the machine is.
         settings = sandbox_settings(google, url, smtp_port=gate.port, smtp_timeout_seconds=240, **crons)
         await settle_in(store, settings, google, (*names, FRESH), folder / "mail")
@@ -148,10 +155,10 @@ async def all_running(place: Place, *, deploy: bool) -> AsyncIterator[Running]:
 
 
 async def caught_running(place: Place, running: Running) -> None:
-    """Bring digests to where they stand before the mail server, as many as the pool lets run, and more behind them."""
+    """Bring digests to where they stand before the mail server, as many as the pool lets run, and one behind them."""
     place.gate.shut()
     limit, begun = place.settings.prefect_pool_limit, time.monotonic()
-    for user in place.users[: 2 * limit]:
+    for user in place.users[: limit + 1]:
         await running.quick_run(user)
 
     async def claimed() -> bool:

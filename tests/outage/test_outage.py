@@ -13,7 +13,7 @@ pytestmark = pytest.mark.slow
 async def test_after_an_hour_away_each_schedule_is_served_once_and_nothing_lost_is_left(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    judged = await live(tmp_path, 10, say=lambda line: None)
+    judged = await live(tmp_path, 10, small=True, say=lambda line: None)
     with capsys.disabled():
         print(f"\n{judged.figures}")
 

@@ -10,7 +10,6 @@ from uuid import UUID
 
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.objects import FlowRun
-from prefect.states import Scheduled
 
 from deployments.apply import apply, read_existing
 from deployments.plan import Existing, Plan
@@ -63,11 +62,6 @@ class Deployed:
         """Switch the deployment's one schedule off or on, as the UI does."""
         path = f"/deployments/{deployment.id}/schedules/{deployment.schedule_ids['default']}"
         await self.client.request("PATCH", cast(Any, path), json={"active": active})
-
-    async def late(self, run: FlowRun) -> None:
-        """Let Prefect call the run late."""
-        state: Any = Scheduled(name="Late", scheduled_time=run.expected_start_time)
-        await self.client.set_flow_run_state(run.id, state, force=True)
 
     async def swept(self) -> Swept:
         """One sweep, with Prefect's side real."""
