@@ -28,7 +28,7 @@ SETTINGS: Mapping[str, str] = {
         *("timeout_seconds", "retry_attempts", "retry_delay_seconds", "retry_multiplier"),
         *("retry_max_delay_seconds", "run_retries"),
         *("digest_first_window_hours", "digest_overlap_minutes", "digest_max_messages"),
-        *("overdue_notify",),
+        *("overdue_notify", "reminder_late_seconds", "reminder_expire_seconds", "notify_mail"),
         *("prefect_pool", "limits", "limit_wait_seconds", "layout", "max_cohorts"),
     )
 }
@@ -62,6 +62,9 @@ class RunOptions(Block):
     digest_overlap_minutes: int = same("digest_overlap_minutes")
     digest_max_messages: int = same("digest_max_messages")
     overdue_notify: bool = same("overdue_notify")
+    reminder_late_seconds: int = same("reminder_late_seconds")
+    reminder_expire_seconds: int = same("reminder_expire_seconds")
+    notify_mail: bool = same("notify_mail")
     prefect_pool: str = same("prefect_pool")
     limits: str = same("limits")
     limit_wait_seconds: float = same("limit_wait_seconds")

@@ -39,6 +39,7 @@ OVERLAYS: Mapping[tuple[str, str], Overlay] = {
         "recurring_tasks_cron", "recurring_tasks_enabled"
     ),
     ("flows.overdue_scan.scan_overdue", "scan"): Overlay("overdue_scan_cron", "overdue_scan_enabled"),
+    ("flows.reminders.send_reminders", "drain"): Overlay("reminders_cron", "reminders_enabled"),
     ("flows.sweep.sweep_once", "sweep"): Overlay("sweep_cron", "sweep_enabled"),
     ("flows.retention.prune_old_rows", "retention"): Overlay("retention_cron", "retention_enabled"),
     ("deployments.nightly.apply_at_night", "nightly"): Overlay("apply_cron", "apply_enabled"),

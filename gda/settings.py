@@ -102,6 +102,11 @@ class Settings(BaseSettings):
     overdue_scan_cron: str = Field("*/15 * * * *", description="When to-dos past due are marked as overdue, in UTC.")
     overdue_scan_enabled: bool = Field(True, description="Whether that happens by itself.")
     overdue_notify: bool = Field(True, description="Whether a to-do that becomes overdue is written into the inbox.")
+    reminders_cron: str = Field("* * * * *", description="When reminders that are due are sent, in UTC.")
+    reminders_enabled: bool = Field(True, description="Whether that happens by itself.")
+    reminder_late_seconds: int = Field(300, ge=0, description="A reminder sent so long after its time says it is late.")
+    reminder_expire_seconds: int = Field(86_400, ge=1, description="One that is later than this is not sent any more.")
+    notify_mail: bool = Field(True, description="Whether reminders are mailed, beside what lies in the inbox.")
 
     sweep_cron: str = Field("* * * * *", description="When the sweep looks for what was lost or left, in UTC.")
     sweep_enabled: bool = Field(True, description="Whether the sweep runs by itself.")

@@ -175,7 +175,7 @@ async def done(*todos: str, json: Json = False) -> None:
     if json:
         show_json(completed)
     for each in completed if not json else ():
-        print(f"{_short(each.id)} is done")
+        print(f"{short_id(each.id)} is done")
 
 
 @app.command
@@ -187,7 +187,7 @@ async def reopen(todo: str, /) -> None:
     """
     async with store() as opened:
         found = await opened.todos.reopen(todo)
-    print(f"{_short(found.id)} is {found.status}")
+    print(f"{short_id(found.id)} is {found.status}")
 
 
 @app.command
@@ -200,9 +200,9 @@ async def remove(todo: str, /, *, yes: Flag = False) -> None:
     """
     async with store() as opened:
         found = await opened.todos.get(todo)
-        confirm(f"Remove to-do {_short(found.id)} of {found.user_id}?", yes=yes)
+        confirm(f"Remove to-do {short_id(found.id)} of {found.user_id}?", yes=yes)
         await opened.todos.remove(found.id)
-    print(f"removed {_short(found.id)}")
+    print(f"removed {short_id(found.id)}")
 
 
 def _read_repeat(
@@ -264,7 +264,7 @@ def _repeats(todo: "Todo") -> str:
 
 def _row(todo: "Todo") -> Row:
     return {
-        "id": _short(todo.id),
+        "id": short_id(todo.id),
         "user": todo.user_id,
         "title": todo.title,
         "due": todo.due_day or todo.due_at,
@@ -275,5 +275,6 @@ def _row(todo: "Todo") -> Row:
     }
 
 
-def _short(identity: str) -> str:
+def short_id(identity: str) -> str:
+    """The first letters of an id that was made; one that a person chose as it is."""
     return identity[:SHORT_ID] if len(identity) == LONG_ID else identity

@@ -4,12 +4,14 @@ DIGEST = "digest"
 NOVEL_EVENTS = "novel-events"
 RECURRING_TASK = "recurring-task"
 OVERDUE_SCAN = "overdue-scan"
+REMINDER = "reminder"
 
 PLACES = {
     DIGEST: "gda.jobs.digest:digest",
     NOVEL_EVENTS: "gda.jobs.novel_events:novel_events",
     RECURRING_TASK: "gda.jobs.recurring:recurring_task",
     OVERDUE_SCAN: "gda.jobs.overdue:overdue_scan",
+    REMINDER: "gda.jobs.reminders:reminder",
 }
 """Where each kind is declared; read when the kind is first used, since its module imports a good deal."""
 

@@ -15,10 +15,12 @@ from gda.store.hand import ByHand, Target
 from gda.store.history import History, Story
 from gda.store.leases import Leases, NamedLease
 from gda.store.ledger import Ledger, Worker
-from gda.store.notifications import Notification, Notifications
+from gda.store.notifications import NewNotification, Notification, Notifications
 from gda.store.promises import Defaults, Promised, Waker
 from gda.store.queue import Queue
 from gda.store.records import Attempt, Credential, Effect, MailCursor, Schedule, User
+from gda.store.reminder_dispatch import DueReminder, ReminderDispatch, Sent, Taken, TakeRules
+from gda.store.reminders import NewReminder, Reminders
 from gda.store.renames import Renames
 from gda.store.retention import Retention
 from gda.store.revisions import Revision, Revisions
@@ -51,6 +53,7 @@ __all__ = [
     "DatabaseClock",
     "DeadLetters",
     "Defaults",
+    "DueReminder",
     "Effect",
     "Effects",
     "Errand",
@@ -64,10 +67,14 @@ __all__ = [
     "MailCursor",
     "Marked",
     "NamedLease",
+    "NewNotification",
+    "NewReminder",
     "Notification",
     "Notifications",
     "Promised",
     "Queue",
+    "ReminderDispatch",
+    "Reminders",
     "Renames",
     "Retention",
     "Revision",
@@ -76,10 +83,13 @@ __all__ = [
     "Schedules",
     "Scope",
     "SeenEvents",
+    "Sent",
     "Stats",
     "Store",
     "Story",
     "Sweeping",
+    "TakeRules",
+    "Taken",
     "Target",
     "TodoScans",
     "Todos",
@@ -127,6 +137,8 @@ class Store:
     todos: Todos
     todo_scans: TodoScans
     notifications: Notifications
+    reminders: Reminders
+    reminder_dispatch: ReminderDispatch
 
 
 def make_store(database: Database, settings: Settings) -> Store:
@@ -155,7 +167,9 @@ def make_store(database: Database, settings: Settings) -> Store:
         renames=Renames(database),
         todos=Todos(database),
         todo_scans=TodoScans(database),
-        notifications=Notifications(database),
+        notifications=Notifications(database, writes=writes),
+        reminders=Reminders(database),
+        reminder_dispatch=ReminderDispatch(database, writes=writes, reads=reads),
     )
 
 

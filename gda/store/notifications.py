@@ -11,6 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gda.store.database import Database
+from gda.store.group_commit import GroupCommit
 from gda.store.todo_tables import notifications
 
 UNREAD = text("gda_notifications.read_at IS NULL")
@@ -30,11 +31,22 @@ class Notification:
     read_at: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class NewNotification:
+    """What a user shall be told: ``cause`` names what for, once; title and body are for people."""
+
+    user_id: str
+    cause: str
+    title: str
+    body: str
+
+
 class Notifications:
     """The inboxes of one database."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, writes: GroupCommit) -> None:
         self._database = database
+        self._write = writes
 
     async def list(self, user_id: str, *, unread: bool = False, limit: int = 50) -> list[Notification]:
         """What a user was told, the newest first; only what is unread where asked."""
@@ -51,11 +63,22 @@ class Notifications:
             mine = (notifications.c.user_id == user_id, notifications.c.id.in_(list(ids)), UNREAD)
             return (await connection.execute(update(notifications).where(*mine).values(read_at=now))).rowcount
 
-    async def put(self, notices: Sequence[tuple[str, str, str, str]]) -> set[tuple[str, str]]:
-        """Write (user id, cause, title, body) rows; returns the (user id, cause) of those that were new."""
-        async with self._database.write() as connection:
-            now = await self._database.clock.now(connection)
-            return await insert_notices(connection, [inbox_row(*notice, now) for notice in notices])
+    async def put(self, notice: NewNotification) -> None:
+        """Write into a user's inbox, together with whoever else does just then; nothing where its cause was told."""
+        await self._write(_put, notice)
+
+
+async def _put(
+    connection: AsyncConnection, several: Sequence[NewNotification], now: datetime
+) -> list[Exception | None]:
+    rows = [inbox_row(one.user_id, one.cause, one.title, one.body, now) for one in several]
+    await connection.execute(_insert(connection), rows)
+    return [None for _ in several]
+
+
+def _insert(connection: AsyncConnection) -> Any:
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    return dialect.insert(notifications).on_conflict_do_nothing()
 
 
 def inbox_row(user_id: str, cause: str, title: str, body: str, now: datetime) -> dict[str, Any]:
@@ -74,7 +97,6 @@ async def insert_notices(connection: AsyncConnection, rows: Sequence[dict[str, A
     """Insert the rows whose cause is new to its user; returns which were, as (user id, cause)."""
     if not rows:
         return set()
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    statement = dialect.insert(notifications).on_conflict_do_nothing()
-    result = await connection.execute(statement.returning(notifications.c.user_id, notifications.c.cause), list(rows))
+    statement = _insert(connection).returning(notifications.c.user_id, notifications.c.cause)
+    result = await connection.execute(statement, list(rows))
     return {(row.user_id, row.cause) for row in result}

@@ -141,7 +141,7 @@ class Schedules:
             await connection.execute(update(users).where(users.c.id == user.id).values(timezone=timezone))
             for old in inheriting:
                 await _move(connection, old, timezone, now)
-            await move_days(connection, user.id, timezone)
+            await move_days(connection, user.id, timezone, now)
             return await find_user(connection, user.id)
 
     async def enable(self, user_id: str | None, kind: str, name: str, *, enabled: bool) -> Schedule:

@@ -17,9 +17,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from gda.store.conditions import IDS, Among
 from gda.store.database import Database
 from gda.store.notifications import inbox_row, insert_notices
+from gda.store.reminders import copy_reminders
 from gda.store.tables import users
+from gda.store.todo_finds import todo_from
 from gda.store.todo_tables import todos
-from gda.store.todos import new_row, repeat_columns, todo_from
+from gda.store.todos import new_row, repeat_columns
 from gda.todos import Due, NewTodo, Successor, Todo, nominal_of, successor
 
 BATCH = 500
@@ -57,7 +59,7 @@ class TodoScans:
         self._database = database
 
     async def follow(self, *, limit: int = BATCH) -> list[Followed]:
-        """Make the next to-do of each completed one that repeats; call again until nothing is found.
+        """Make the next to-do of each completed one that repeats, reminders too; call again until nothing is found.
 
         What cannot be followed (a rule that no longer parses) is marked with its problem, and not looked at again.
         """
@@ -67,6 +69,8 @@ class TodoScans:
             decided = [_decide(todo_from(row), row.timezone, now) for row in rows]
             new = [_next_row(todo, found, now) for todo, found, _ in decided if found is not None]
             made = await _insert_todos(connection, new)
+            followed = {row["made_from"]: (row["id"], row["due_at"]) for row in new if row["id"] in made}
+            await copy_reminders(connection, followed, now)
             if decided:
                 marks = [{"b_id": todo.id, "b_now": now, "b_problem": problem} for todo, _, problem in decided]
                 await connection.execute(_PROCESSED, marks)

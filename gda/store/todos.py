@@ -5,14 +5,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, case, delete, exists, func, insert, select, type_coerce, update
+from sqlalchemy import ColumnElement, case, delete, exists, func, insert, select, type_coerce, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from gda.errors import AlreadyExists, UnknownTodo, UsageError
+from gda.errors import AlreadyExists, UsageError
 from gda.store.database import Database
-from gda.store.todo_tables import todos
+from gda.store.reminders import DONE, move_reminders, resume_reminders, stop_reminders
+from gda.store.todo_finds import find_todo, todo_from
+from gda.store.todo_tables import reminders, todos
 from gda.store.users import find_user
 from gda.todos import Due, NewTodo, Repeat, Todo, checked, due_on
 
@@ -81,7 +83,7 @@ class Todos:
             return [todo_from(row) for row in await connection.execute(query)]
 
     async def change(self, which: str, change: Change) -> Todo:
-        """Change a to-do; a due date that moves takes the mark of being overdue away.
+        """Change a to-do; a due date that moves takes its reminders along and the mark of being overdue away.
 
         Raises:
             UnknownTodo: no such to-do.
@@ -92,10 +94,12 @@ class Todos:
             new = _changed(old, change)
             values = _columns(new) | _of_due(old, new) | _of_repeat(old, new)
             await connection.execute(update(todos).where(todos.c.id == old.id).values(**values))
+            if new.due_at != old.due_at:
+                await move_reminders(connection, new, await self._database.clock.now(connection))
             return await find_todo(connection, old.id)
 
     async def complete(self, which: str) -> Todo:
-        """Mark a to-do as done; one that is done already stays as it is. Raises UnknownTodo."""
+        """Mark a to-do as done, which ends its reminders; one that is done stays as it is. Raises UnknownTodo."""
         async with self._database.write() as connection:
             todo = await find_todo(connection, which, lock=True)
             if todo.completed:
@@ -103,46 +107,27 @@ class Todos:
             now = await self._database.clock.now(connection)
             values = {"status": "done", "completed_at": now, "last_processed_at": None}
             await connection.execute(update(todos).where(todos.c.id == todo.id).values(**values))
+            await stop_reminders(connection, reminders.c.todo_id == todo.id, DONE, now)
             return await find_todo(connection, todo.id)
 
     async def reopen(self, which: str) -> Todo:
-        """Take a completion back; what followed from it stays. Raises UnknownTodo."""
+        """Take a completion back; reminders to come count again, what followed stays. Raises UnknownTodo."""
         async with self._database.write() as connection:
             todo = await find_todo(connection, which, lock=True)
             if todo.completed:
                 values = {"status": "open", "completed_at": None, "overdue_at": None, "last_processed_at": None}
                 await connection.execute(update(todos).where(todos.c.id == todo.id).values(**values))
+                await resume_reminders(connection, todo.id, await self._database.clock.now(connection))
             return await find_todo(connection, todo.id)
 
     async def remove(self, which: str) -> Todo:
-        """Remove a to-do; a series ends with its last one. Raises UnknownTodo."""
+        """Remove a to-do with its reminders; a series ends with its last one. Raises UnknownTodo."""
         async with self._database.write() as connection:
             todo = await find_todo(connection, which, lock=True)
+            now = await self._database.clock.now(connection)
+            await stop_reminders(connection, reminders.c.todo_id == todo.id, "the to-do was removed", now)
             await connection.execute(delete(todos).where(todos.c.id == todo.id))
         return todo
-
-
-async def find_todo(connection: AsyncConnection, which: str, *, lock: bool = False) -> Todo:
-    """Find a to-do inside a transaction, by id or an unambiguous beginning. Raises UnknownTodo.
-
-    ``lock`` keeps scans and other writers away from it until the transaction ends.
-    """
-    exact = (
-        await connection.execute(_maybe_locked(connection, select(todos).where(todos.c.id == which), lock))
-    ).first()
-    if exact is not None:
-        return todo_from(exact)
-    query = select(todos).where(todos.c.id.startswith(which, autoescape=True)).limit(2)
-    rows = (await connection.execute(_maybe_locked(connection, query, lock))).all()
-    if len(rows) != 1 or not which:
-        raise UnknownTodo(
-            f"to-do {which!r} {'is ambiguous' if rows and which else 'does not exist'}; `gda todo list` shows ids"
-        )
-    return todo_from(rows[0])
-
-
-def _maybe_locked(connection: AsyncConnection, query: Select[Any], lock: bool) -> Select[Any]:
-    return query.with_for_update() if lock and connection.dialect.name == "postgresql" else query
 
 
 def new_row(new: NewTodo, now: datetime) -> dict[str, Any]:
@@ -152,23 +137,7 @@ def new_row(new: NewTodo, now: datetime) -> dict[str, Any]:
     return row | (_series(new.repeat) if new.repeat else {})
 
 
-def todo_from(row: Any) -> Todo:
-    """Make the frozen value of a row."""
-    repeat = None
-    if row.repeat_rule is not None:
-        repeat = Repeat(
-            rule=row.repeat_rule,
-            start=row.repeat_start,
-            interval=row.repeat_interval,
-            count=row.repeat_count,
-            until=row.repeat_until,
-            missed=row.repeat_missed,
-        )
-    names = [name for name in Todo.__dataclass_fields__ if name not in ("tags", "repeat")]
-    return Todo(**{name: getattr(row, name) for name in names}, tags=tuple(row.tags), repeat=repeat)
-
-
-async def move_days(connection: AsyncConnection, user_id: str, timezone: str) -> int:
+async def move_days(connection: AsyncConnection, user_id: str, timezone: str, now: datetime) -> int:
     """Let what is due on a day end with that day in the user's new timezone; returns how many moved."""
     query = select(todos).where(todos.c.user_id == user_id, todos.c.due_day.is_not(None), todos.c.status != "done")
     found = [todo_from(row) for row in await connection.execute(query)]
@@ -177,6 +146,7 @@ async def move_days(connection: AsyncConnection, user_id: str, timezone: str) ->
         moved = replace(todo, due_at=due.at)
         values = {"due_at": due.at} | _of_due(todo, moved)
         await connection.execute(update(todos).where(todos.c.id == todo.id).values(**values))
+        await move_reminders(connection, moved, now)
     return len(found)
 
 

@@ -16,8 +16,11 @@ from typing import Any
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
+from gda.binding import opened
+from gda.jobs.reminders import reminder, rules
+from gda.runner import Desk, WakeUp, settle_alone, wake
 from gda.settings import Settings
-from gda.store import Store, open_store
+from gda.store import Scope, Store, Waker, Worker, open_store
 
 PROCESSES = 5
 MOST_STEPS = 40
@@ -31,10 +34,15 @@ class Order:
     scan: str
     limit: int = 50
     deaths: int = 0
+    perform: bool = False
+    """Whether reminders that were taken are sent as well."""
 
 
 async def batch(store: Store, order: Order) -> list[str]:
     """One batch of the ordered scan; the ids of what it acted on."""
+    if order.scan == "take":
+        taken = await store.reminder_dispatch.take(rules(Settings(**order.settings)), Waker("drain"), limit=order.limit)
+        return [one.reminder_id for one in taken]
     if order.scan == "overdue":
         return [one.todo_id for one in await store.todo_scans.mark_overdue(notify=True, limit=order.limit)]
     return [one.todo_id for one in await store.todo_scans.follow(limit=order.limit)]
@@ -45,6 +53,16 @@ async def obey(order: Order) -> None:
     async with open_store(Settings(**order.settings)) as store:
         while found := await batch(store, order):
             os.write(1, "".join(f"{one}\n" for one in found).encode())
+        if order.perform:
+            await perform(store, Settings(**order.settings))
+
+
+async def perform(store: Store, settings: Settings) -> None:
+    """Send what was taken, by whomever."""
+    async with opened(reminder, settings, store) as job:
+        desk = Desk(store, job, settings)
+        call = WakeUp(Scope(reminder.kind), Worker(f"scanner-{os.getpid()}"), Waker("drain"))
+        await wake(desk, call, lambda claims: settle_alone(desk, claims))
 
 
 def child(order: Order, fatal: int) -> None:

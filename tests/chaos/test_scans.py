@@ -11,7 +11,8 @@ import pytest
 from sqlalchemy import func, select
 
 from gda.store import Store
-from gda.store.todo_tables import notifications, todos
+from gda.store.tables import attempts, occurrences
+from gda.store.todo_tables import notifications, reminders, todos
 from tests.builders import a_store
 from tests.chaos.crew import FULL
 
@@ -41,9 +42,24 @@ async def filled(store: Store, count: int) -> None:
         await connection.execute(todos.insert(), late)
 
 
-async def scanned(url: str, scan: str, *, deaths: int = 0, limit: int = 50) -> tuple[Counter[str], int]:
+async def reminded(store: Store, count: int) -> None:
+    """So many reminders that are due, each of a to-do of its own."""
+    names = [f"u{number}" for number in range(USERS)]
+    await store.users.add_many([(name, f"{name}@example.org", "Europe/Berlin") for name in names])
+    past = datetime.now(UTC) - timedelta(minutes=1)
+    owned = [{"id": f"t{n}", "user_id": names[n % USERS], "title": "x", "created_at": past} for n in range(count)]
+    due = [{"id": f"r{n}", "todo_id": f"t{n}", "user_id": names[n % USERS]} for n in range(count)]
+    async with store.database.write() as connection:
+        await connection.execute(todos.insert(), owned)
+        await connection.execute(reminders.insert(), [one | {"remind_at": past, "created_at": past} for one in due])
+
+
+async def scanned(
+    url: str, scan: str, *, deaths: int = 0, limit: int = 50, perform: bool = False
+) -> tuple[Counter[str], int]:
     """Let the processes work; what they say they acted on, and how many were killed."""
-    order = {"settings": {"database_url": url}, "scan": scan, "deaths": deaths, "limit": limit}
+    settings = {"database_url": url, "notify_mail": False, "early_seconds": 0}
+    order = {"settings": settings, "scan": scan, "deaths": deaths, "limit": limit, "perform": perform}
     child = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tests.chaos.scanners", json.dumps(order), stdout=-1, stderr=-1
     )
@@ -90,3 +106,25 @@ async def test_processes_that_are_killed_at_random_leave_nothing_half_done(datab
     print(f"scans: {killed} and {also} killed over {DYING_ROWS} rows")
     assert killed + also >= DEATHS
     assert (made, processed, marked, told) == (DYING_ROWS,) * 4
+
+
+async def test_five_processes_send_each_reminder_once(database_url):
+    async with a_store(database_url) as store:
+        await reminded(store, ROWS)
+        acted, _ = await scanned(database_url, "take", perform=True)
+        sent = await count(store, reminders.c.status == "sent", table=reminders)
+        settled = await count(store, occurrences.c.status == "done", table=occurrences)
+        tried, told = await count(store, table=attempts), await count(store, table=notifications)
+    assert set(acted.values()) == {1}
+    assert (len(acted), sent, settled, tried, told) == (ROWS,) * 5
+
+
+async def test_dispatchers_that_are_killed_take_each_reminder_together_with_its_occurrence(database_url):
+    async with a_store(database_url) as store:
+        await reminded(store, DYING_ROWS)
+        _, killed = await scanned(database_url, "take", deaths=DEATHS, limit=10)
+        taken = await count(store, reminders.c.status == "taken", table=reminders)
+        waiting = await count(store, occurrences.c.status == "scheduled", table=occurrences)
+    print(f"dispatchers: {killed} killed over {DYING_ROWS} reminders")
+    assert killed >= DEATHS // 2
+    assert (taken, waiting) == (DYING_ROWS,) * 2
