@@ -107,7 +107,9 @@ async def apply(
                 confirm(f"{len(found.delete)} deployments will be deleted: {gone}.", yes=yes)
             leader.require()
             for kept in await keep_pauses(opened, found):
-                say(f"{kept.kind} of {kept.user_id} was paused in Prefect and stays so: `gda schedule resume` ends that")
+                say(
+                    f"{kept.kind} of {kept.user_id} was paused in Prefect and stays so: `gda schedule resume` ends that"
+                )
             done = await apply_plan(found, client)
     if json:
         show_json(done)
