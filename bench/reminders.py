@@ -4,7 +4,7 @@ The dispatcher's own code takes them, and the runner performs them in the chunks
 Prefect itself is left out (``bench.queue`` measures what a chunk costs there).
 """
 
-import asyncio
+import os
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -44,6 +44,8 @@ class Round:
     perform_seconds: float
     cpu_milliseconds: float
     idle_seconds: dict[str, float]
+    load: float
+    """Of the machine, at the end."""
 
     @property
     def per_second(self) -> float:
@@ -57,6 +59,7 @@ class Round:
             (f"{title}: dispatched per second", f"{self.per_second:.0f}"),
             (f"{title}: taken in, performed in", f"{self.take_seconds:.1f} s, {self.perform_seconds:.1f} s"),
             (f"{title}: CPU each", f"{self.cpu_milliseconds:.2f} ms"),
+            (f"{title}: load of the machine, its cores", f"{self.load:.1f}, {os.cpu_count()}"),
             *((f"{title}: idle scan, {name}", f"{value * 1000:.1f} ms") for name, value in self.idle_seconds.items()),
         ]
 
@@ -120,7 +123,8 @@ async def _round(name: str, url: str, beside: int, due: int) -> Round:
         taken = time.monotonic()
         await _perform(store, settings, due)
         cpu = (time.process_time() - spent) / due * 1000
-        return Round(name, beside, due, taken - began, time.monotonic() - taken, cpu, idle)
+        ended = time.monotonic()
+        return Round(name, beside, due, taken - began, ended - taken, cpu, idle, os.getloadavg()[0])
     finally:
         await database.close()
 
@@ -166,8 +170,3 @@ async def _idle(store: Store, settings: Settings) -> dict[str, float]:
         "recurring": await shortest(store.todo_scans.follow),
         "overdue": await shortest(lambda: store.todo_scans.mark_overdue(notify=True)),
     }
-
-
-if __name__ == "__main__":
-    for line in asyncio.run(measure(due=10_000, beside=(10_000, 1_000_000), say=print)).rows():
-        print(*line)
