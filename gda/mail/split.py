@@ -43,6 +43,8 @@ def split_mail(raw: bytes, policy: Policy, kind: type[P]) -> P:
 
 def _part(raw: bytes, parser: BytesHeaderParser, kind: type[P], within: P | None = None) -> P:
     end = _head_end(raw)
+    if b"\nFrom " in raw[:end]:
+        raise NotPlain  # The library may take that line for the first of the body.
     part = parser.parsebytes(raw[:end])
     # A head alone has no parts, which Python before 3.11.4 finds wrong in a multipart one.
     if not isinstance(part, kind) or not all(isinstance(found, _PARTS_ABSENT) for found in part.defects):

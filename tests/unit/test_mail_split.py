@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gda.mail.split import NotPlain, split_mail
@@ -108,6 +108,7 @@ LINES = st.sampled_from(
 )
 
 
+@example([b"Content-Type: text/html; charset=utf-8", b"From x", b"", b""], b"\n", False)
 @given(st.lists(LINES, max_size=25), st.sampled_from([b"\n", b"\r\n"]), st.booleans())
 @settings(max_examples=400, deadline=None)
 def test_whatever_it_takes_it_cuts_as_the_library_does(lines: list[bytes], newline: bytes, ended: bool) -> None:
