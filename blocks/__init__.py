@@ -23,6 +23,7 @@ LOCAL |= {"digest_drain_cron", "digest_drain_enabled", "sweep_cron", "sweep_enab
 LOCAL |= {"apply_cron", "apply_enabled", "retention_cron", "retention_enabled", "instance_id", "single_instance"}
 LOCAL |= {"recurring_tasks_cron", "recurring_tasks_enabled", "overdue_scan_cron", "overdue_scan_enabled"}
 LOCAL |= {"reminders_cron", "reminders_enabled"}
+LOCAL |= {"token_refresh_cron", "token_refresh_enabled", "google_auth_url"}
 """Settings that no block carries: a folder of one machine, what only the operator's own commands read, and the schema,
 which travels in the database's URL."""
 

@@ -40,6 +40,7 @@ OVERLAYS: Mapping[tuple[str, str], Overlay] = {
     ),
     ("flows.overdue_scan.scan_overdue", "scan"): Overlay("overdue_scan_cron", "overdue_scan_enabled"),
     ("flows.reminders.send_reminders", "drain"): Overlay("reminders_cron", "reminders_enabled"),
+    ("flows.token_refresh.refresh_tokens", "drain"): Overlay("token_refresh_cron", "token_refresh_enabled"),
     ("flows.sweep.sweep_once", "sweep"): Overlay("sweep_cron", "sweep_enabled"),
     ("flows.retention.prune_old_rows", "retention"): Overlay("retention_cron", "retention_enabled"),
     ("deployments.nightly.apply_at_night", "nightly"): Overlay("apply_cron", "apply_enabled"),

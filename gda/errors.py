@@ -20,6 +20,7 @@
         ├── NeedsConsent        the user must grant access again
         ├── Gone                the thing asked for no longer exists
         └── Permanent           trying again cannot help
+            └── ClientRefused   GDA's own client is refused: the operator's matter, for every user alike
 
 A duplicate, a skip and a retry are values, not errors.
 """
@@ -112,3 +113,7 @@ class Gone(ProviderError):
 
 class Permanent(ProviderError):
     """Trying again cannot help."""
+
+
+class ClientRefused(Permanent):
+    """The provider refuses GDA's own OAuth client; no user can do anything about it, and none has to consent again."""

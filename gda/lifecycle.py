@@ -29,10 +29,12 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from gda.errors import GdaError, InDoubt, NeedsConsent, Permanent, ShuttingDown, Transient, UsageError
+from gda.errors import ClientRefused, GdaError, InDoubt, NeedsConsent, Permanent, ShuttingDown, Transient, UsageError
 from gda.outcome import Done, Fail, Hold, Outcome, Retry, Skip, Snooze
 from gda.retry import RetryPolicy
 
+CONSENT, CLIENT = "consent:google", "client:google"
+"""Causes that hold: a user must grant access again; the operator's OAuth client is refused."""
 IN_DOUBT_RECHECK = timedelta(seconds=15)
 TRACEBACK_FRAMES = 12
 
@@ -191,7 +193,9 @@ def outcome_of(error: Exception, now: datetime) -> Outcome:
         case Transient():
             return Retry(str(error), error.retry_after)
         case NeedsConsent():
-            return Hold("consent:google")
+            return Hold(CONSENT)
+        case ClientRefused():
+            return Hold(CLIENT)
         case InDoubt():
             return Snooze(now + IN_DOUBT_RECHECK, str(error))
         case ShuttingDown():

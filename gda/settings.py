@@ -60,6 +60,9 @@ class Settings(BaseSettings):
 
     google_client_id: str = Field("", description="OAuth client of the installed app.")
     google_client_secret: SecretStr = Field(SecretStr(""), description="Its secret.")
+    google_auth_url: str = Field(
+        "https://accounts.google.com/o/oauth2/v2/auth", description="Where `gda connect` sends the browser."
+    )
     google_token_url: str = "https://oauth2.googleapis.com/token"
     google_api_url: str = Field(
         "https://gmail.googleapis.com", description="Base of Gmail v1 and of its batch end point."
@@ -102,6 +105,8 @@ class Settings(BaseSettings):
     overdue_scan_cron: str = Field("*/15 * * * *", description="When to-dos past due are marked as overdue, in UTC.")
     overdue_scan_enabled: bool = Field(True, description="Whether that happens by itself.")
     overdue_notify: bool = Field(True, description="Whether a to-do that becomes overdue is written into the inbox.")
+    token_refresh_cron: str = Field("*/10 * * * *", description="When tokens that soon expire are refreshed, in UTC.")
+    token_refresh_enabled: bool = Field(True, description="Whether that happens by itself.")
     reminders_cron: str = Field("* * * * *", description="When reminders that are due are sent, in UTC.")
     reminders_enabled: bool = Field(True, description="Whether that happens by itself.")
     reminder_late_seconds: int = Field(300, ge=0, description="A reminder sent so long after its time says it is late.")
@@ -162,10 +167,6 @@ class Settings(BaseSettings):
             )
         return self
 
-    @property
-    def _scheme(self) -> str:
-        return self.database_url.get_secret_value().partition(":")[0] if self.database_url else ""
-
     @model_validator(mode="after")
     def _limits_can_be_read(self) -> Self:
         wrong = next((one for one in _listed(self.limits) if not LIMIT.fullmatch(one)), None)
@@ -180,6 +181,10 @@ class Settings(BaseSettings):
         """How many flow runs of a kind may work at once; kinds without a limit are absent."""
         pairs = (one.partition("=") for one in _listed(self.limits))
         return {kind: int(number) for kind, _, number in pairs}
+
+    @property
+    def _scheme(self) -> str:
+        return self.database_url.get_secret_value().partition(":")[0] if self.database_url else ""
 
     @property
     def database(self) -> str:

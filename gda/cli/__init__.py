@@ -16,6 +16,8 @@ COMMANDS = (
     ("demo", "gda.cli.demo:demo", "Show it all working on this machine: sandbox, Prefect, sample users, real digests."),
     ("up", "gda.cli.up:up", "Run GDA on this machine with your own settings: migrate, server, apply, worker."),
     ("sandbox", "gda.cli.sandbox:sandbox", "Run a stand-in for Google with mailboxes and a mail sink, on loopback."),
+    ("connect", "gda.cli.connect:connect", "Let a person grant access to their Google account."),
+    ("tokens", "gda.cli.tokens:app", "Seal everybody's tokens under a new key."),
     ("db", "gda.cli.db:app", "Bring the database's schema up or down."),
     ("user", "gda.cli.user:app", "Add, list, change and remove people."),
     ("schedule", "gda.cli.schedule:app", "Say who gets what when; preview what clock changes do."),

@@ -13,7 +13,7 @@ from email.utils import parsedate_to_datetime
 
 import orjson
 
-from gda.errors import Gone, NeedsConsent, Permanent, ProviderError, QuotaExceeded, Transient
+from gda.errors import ClientRefused, Gone, NeedsConsent, Permanent, ProviderError, QuotaExceeded, Transient
 
 LONGEST_WAIT = timedelta(hours=1)
 """Google's own instants can be wrong (google-api-ruby-client #20544); the ledger asks again after at most this."""
@@ -21,6 +21,7 @@ LONGEST_WAIT = timedelta(hours=1)
 _RATE = {"rateLimitExceeded", "userRateLimitExceeded", "RATE_LIMIT_EXCEEDED", "RESOURCE_EXHAUSTED"}
 _DAILY = {"dailyLimitExceeded", "dailyLimitExceededUnreg", "quotaExceeded"}
 _CONSENT = {"insufficientPermissions", "ACCESS_TOKEN_SCOPE_INSUFFICIENT"}
+_CLIENT_FAULTS = {"invalid_client", "unauthorized_client"}
 _PASSING_TOKEN_FAULTS = {"server_error", "temporarily_unavailable", "internal_failure"}
 _PASSING_STATUSES = {408, 409, 425}
 
@@ -77,7 +78,8 @@ def classify_token(
 ) -> ProviderError:
     """Say what an answer of the token end point other than 2xx means.
 
-    Only ``invalid_grant`` means that the user must consent again; whatever a proxy in between may answer does not.
+    Only ``invalid_grant`` means that the user must consent again; whatever a proxy in between may answer does not. A
+    client that is refused is the operator's matter, for all users at once.
 
     Args: as for ``classify``.
 
@@ -88,6 +90,8 @@ def classify_token(
     text = _text(endpoint, status, fault)
     if "invalid_grant" in fault.reasons:
         return NeedsConsent(text)
+    if not _CLIENT_FAULTS.isdisjoint(fault.reasons):
+        return ClientRefused(text)
     if status == 429 or "rate_limit_exceeded" in fault.reasons:
         return QuotaExceeded(text, _wait(headers, fault, now))
     if status >= 500 or status in _PASSING_STATUSES or not _PASSING_TOKEN_FAULTS.isdisjoint(fault.reasons):

@@ -5,6 +5,7 @@ NOVEL_EVENTS = "novel-events"
 RECURRING_TASK = "recurring-task"
 OVERDUE_SCAN = "overdue-scan"
 REMINDER = "reminder"
+TOKEN_REFRESH = "token-refresh"
 
 PLACES = {
     DIGEST: "gda.jobs.digest:digest",
@@ -12,6 +13,7 @@ PLACES = {
     RECURRING_TASK: "gda.jobs.recurring:recurring_task",
     OVERDUE_SCAN: "gda.jobs.overdue:overdue_scan",
     REMINDER: "gda.jobs.reminders:reminder",
+    TOKEN_REFRESH: "gda.jobs.token_refresh:token_refresh",
 }
 """Where each kind is declared; read when the kind is first used, since its module imports a good deal."""
 

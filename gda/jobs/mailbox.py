@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from gda.errors import NeedsConsent
 from gda.google.calendar import Calendar
 from gda.google.gmail import Gmail
-from gda.google.oauth import refresh
+from gda.jobs.tokens import Tokens, no_access
 from gda.settings import Settings
 from gda.store import Credential, Errand, Store
 from gda.vault import Vault
@@ -31,8 +31,7 @@ class Mailboxes:
     """
 
     def __init__(self, store: Store, vault: Vault, http: httpx.AsyncClient, settings: Settings) -> None:
-        self._store = store
-        self._vault = vault
+        self._tokens = Tokens(store, vault, http, settings)
         self._http = http
         self._settings = settings
 
@@ -42,7 +41,7 @@ class Mailboxes:
         Raises:
             NeedsConsent: the user never connected, or the grant is dead; noted on the credential.
             Transient: the token end point does not answer now.
-            Permanent: it refuses GDA's client.
+            ClientRefused: it refuses GDA's client; the operator is told.
         """
         token, renew = await self._access(errand)
         return Gmail(self._http, self._settings, token, renew=renew)
@@ -58,34 +57,20 @@ class Mailboxes:
     async def _access(self, errand: Errand) -> tuple[SecretStr, Renew]:
         credential = errand.credential
         if credential is None or credential.status != "active":
-            raise NeedsConsent(
-                f"user {errand.user.id} has not granted access to Google: run `gda connect {errand.user.id}`"
-            )
-        token = await self._access_token(credential, errand.now)
+            raise NeedsConsent(no_access(errand.user.id))
+        if not fresh(credential, errand.now):
+            credential = await self._tokens.renew(credential)
+        last = credential
 
         async def renew() -> SecretStr:
-            return await self._renew(credential)
+            nonlocal last
+            last = await self._tokens.renew(last)
+            return self._tokens.open(last)
 
-        return token, renew
+        return self._tokens.open(credential), renew
 
-    async def _access_token(self, credential: Credential, now: datetime) -> SecretStr:
-        if credential.access_token and credential.expires_at and credential.expires_at - now > FRESH_ENOUGH:
-            return SecretStr(self._vault.open(credential.user_id, credential.access_token))
-        return await self._renew(credential)
 
-    async def _renew(self, credential: Credential) -> SecretStr:
-        user = credential.user_id
-        old = SecretStr(self._vault.open(user, credential.refresh_token))
-        try:
-            grant = await refresh(self._http, self._settings, old, now=await self._store.ledger.now())
-        except NeedsConsent:
-            await self._store.credentials.revoked(user)
-            raise
-        new = grant.refresh_token
-        await self._store.credentials.refreshed(
-            user,
-            access_token=self._vault.seal(user, grant.access_token.get_secret_value()),
-            expires_at=grant.expires_at,
-            refresh_token=self._vault.seal(user, new.get_secret_value()) if new else None,
-        )
-        return grant.access_token
+def fresh(credential: Credential, now: datetime) -> bool:
+    """Whether a credential's token lasts for a whole attempt."""
+    expires_at = credential.expires_at
+    return credential.access_token is not None and expires_at is not None and expires_at - now > FRESH_ENOUGH

@@ -24,6 +24,18 @@ class Account:
     access: dict[str, int] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Code:
+    """What a code may be exchanged for: until ``expires_ms`` (since the epoch), by whoever has the verifier."""
+
+    account: Account
+    redirect_uri: str
+    challenge: str
+    method: str
+    scope: str
+    expires_ms: int
+
+
 class Accounts:
     """All accounts, found by address or by token; addresses count in lower case."""
 
@@ -31,6 +43,7 @@ class Accounts:
         self._by_email: dict[str, Account] = {}
         self._by_refresh: dict[str, Account] = {}
         self._by_access: dict[str, Account] = {}
+        self.codes: dict[str, Code] = {}
 
     def __len__(self) -> int:
         return len(self._by_email)

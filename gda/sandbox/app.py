@@ -7,9 +7,10 @@ from typing import Any
 from starlette.applications import Starlette
 
 from gda.sandbox.batch import answer_batch
+from gda.sandbox.consent import PATH as CONSENT
 from gda.sandbox.control import control_routes
 from gda.sandbox.inbox import inbox_routes
-from gda.sandbox.respond import answer_call, answer_refresh
+from gda.sandbox.respond import answer_call, answer_refresh, answer_sign_in
 from gda.sandbox.smtp import MAX_BYTES
 from gda.sandbox.state import Sandbox
 from gda.sandbox.wire import Call, Reply, bearer_token, google_error
@@ -36,7 +37,7 @@ def create_app(sandbox: Sandbox) -> Application:
         if scope["type"] != "http":
             return
         path: str = scope["path"]
-        if path.startswith(("/gmail/", "/calendar/", "/batch")) or path == "/token":
+        if path.startswith(("/gmail/", "/calendar/", "/batch")) or path in ("/token", CONSENT):
             await _answer_google(sandbox, scope, receive, send)
         else:
             await pages(scope, receive, send)
@@ -64,6 +65,8 @@ async def _answer_google(sandbox: Sandbox, scope: Scope, receive: Receive, send:
         reply = answer_batch(sandbox, call, headers.get(b"content-type", b""))
     elif path == "/token":
         reply = answer_refresh(sandbox, call)
+    elif path == CONSENT:
+        reply = answer_sign_in(sandbox, call)
     else:
         reply = answer_call(sandbox, call)
     await _send_reply(reply, send)

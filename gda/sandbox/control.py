@@ -91,11 +91,13 @@ def list_faults(sandbox: Sandbox, body: dict[str, Any]) -> dict[str, Any]:
 
 
 def stats(sandbox: Sandbox, body: dict[str, Any]) -> dict[str, Any]:
-    """Count requests by end point, accepted mail, and occurrences that were accepted more than once."""
+    """Count requests by end point, refreshes, accepted mail, and occurrences that were accepted more than once."""
     duplicates = sandbox.accepted.duplicates()
     channels = [message.channel for message in sandbox.accepted.find()]
     return {
         "requests": dict(sandbox.requests),
+        "refreshed": len(sandbox.refreshes),
+        "refreshes": sandbox.refreshes.total(),
         "accounts": len(sandbox.accounts),
         "accepted": len(channels),
         "smtp_accepted": channels.count("smtp"),

@@ -17,8 +17,10 @@ FaultKind = Literal[
     "smtp_reject",
     "smtp_slow",
     "calendar_token_gone",
+    "access_denied",
 ]
 ENDPOINTS = (
+    "auth",
     "token",
     "batch",
     "messages.list",

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from math import ceil
 
 from gda.sandbox import calendar, gmail
+from gda.sandbox.consent import answer_consent
 from gda.sandbox.oauth import answer_token
 from gda.sandbox.state import Sandbox
 from gda.sandbox.wire import Call, Reply, google_error, with_header
@@ -39,6 +40,13 @@ def answer_refresh(sandbox: Sandbox, call: Call) -> Reply:
     sandbox.requests["token"] += 1
     user, reply = answer_token(sandbox, call)
     return with_faults(sandbox, "token", user, call.now_ms, lambda: reply) if sandbox.faults else reply
+
+
+def answer_sign_in(sandbox: Sandbox, call: Call) -> Reply:
+    """Answer a browser that asks for consent; a user-bound fault strikes where the request hints at that user."""
+    sandbox.requests["auth"] += 1
+    user, reply = answer_consent(sandbox, call)
+    return with_faults(sandbox, "auth", user, call.now_ms, lambda: reply) if sandbox.faults else reply
 
 
 def unauthenticated() -> Reply:

@@ -48,6 +48,7 @@ class Sandbox:
         self.accepted = AcceptedMail()
         self.faults = Switchboard()
         self.requests: Counter[str] = Counter()
+        self.refreshes: Counter[str] = Counter()
         self._clock = clock
         self._contents: dict[bytes, Content] = {}
         self._samples: dict[str, list[SourceMail]] = {}

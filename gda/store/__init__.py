@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from gda.settings import Settings
 from gda.store.cohorts import Cohort, Cohorts
 from gda.store.commands import CancelledRun, Commands, Watched
+from gda.store.consent import Consent, Dying
 from gda.store.database import Clock, Database, DatabaseClock, open_database
 from gda.store.dead_letters import DeadLetters, Group, Letter, Which
 from gda.store.effects import Confirmation, Effects, Errand, Intent
@@ -32,11 +33,13 @@ from gda.store.stats import Stats
 from gda.store.sweeping import Sweeping
 from gda.store.todo_scans import Followed, Marked, TodoScans
 from gda.store.todos import Change, Todos
+from gda.store.token_refresh import Busy, Expiring, RefreshRules, Renewed, TokenRefresh, Turn, Wanted
 from gda.store.untold import Untold
 from gda.store.users import Credentials, Users
 
 __all__ = [
     "Attempt",
+    "Busy",
     "ByHand",
     "CalendarMemory",
     "CalendarStep",
@@ -47,6 +50,7 @@ __all__ = [
     "Cohorts",
     "Commands",
     "Confirmation",
+    "Consent",
     "Credential",
     "Credentials",
     "Database",
@@ -54,9 +58,11 @@ __all__ = [
     "DeadLetters",
     "Defaults",
     "DueReminder",
+    "Dying",
     "Effect",
     "Effects",
     "Errand",
+    "Expiring",
     "Followed",
     "Group",
     "History",
@@ -73,9 +79,11 @@ __all__ = [
     "Notifications",
     "Promised",
     "Queue",
+    "RefreshRules",
     "ReminderDispatch",
     "Reminders",
     "Renames",
+    "Renewed",
     "Retention",
     "Revision",
     "Revisions",
@@ -93,10 +101,13 @@ __all__ = [
     "Target",
     "TodoScans",
     "Todos",
+    "TokenRefresh",
+    "Turn",
     "Untold",
     "User",
     "Users",
     "Waker",
+    "Wanted",
     "Watched",
     "Which",
     "Wish",
@@ -139,6 +150,8 @@ class Store:
     notifications: Notifications
     reminders: Reminders
     reminder_dispatch: ReminderDispatch
+    token_refresh: TokenRefresh
+    consent: Consent
 
 
 def make_store(database: Database, settings: Settings) -> Store:
@@ -170,6 +183,8 @@ def make_store(database: Database, settings: Settings) -> Store:
         notifications=Notifications(database, writes=writes),
         reminders=Reminders(database),
         reminder_dispatch=ReminderDispatch(database, writes=writes, reads=reads),
+        token_refresh=TokenRefresh(database, writes=writes, reads=reads),
+        consent=Consent(database),
     )
 
 

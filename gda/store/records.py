@@ -52,7 +52,10 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """A user's tokens with one provider; both are sealed, see :mod:`gda.vault`."""
+    """A user's tokens with one provider; both are sealed, see :mod:`gda.vault`.
+
+    A sealed text is never the same twice, so that ``access_token`` also tells one token from the next.
+    """
 
     user_id: str
     provider: str
@@ -60,6 +63,7 @@ class Credential:
     access_token: str | None
     expires_at: datetime | None
     status: str
+    scope: str = ""
 
 
 @dataclass(frozen=True, slots=True)

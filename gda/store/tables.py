@@ -67,7 +67,13 @@ credentials = Table(
     Column("scope", Text, nullable=False, server_default=""),
     Column("status", String(16), nullable=False, server_default="active"),
     Column("updated_at", UtcInstant, nullable=False),
+    Column("granted_at", UtcInstant),
+    Column("fence", Integer, nullable=False, server_default="0"),
+    Column("refreshing_until", UtcInstant),
+    Column("promised_at", UtcInstant),
     CheckConstraint(_one_of("status", ["active", "needs-consent"]), name="status"),
+    # Whose token soon expires, with no refresh promised yet? (token refresh)
+    _where("ix_gda_credentials_expiring", "expires_at", condition="status = 'active' AND promised_at IS NULL"),
 )
 
 schedules = Table(

@@ -1,12 +1,11 @@
 """People: add, find, change, remove; and their sealed credentials."""
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import fields
-from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, insert, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -162,7 +161,7 @@ class Credentials:
         async with self._database.write() as connection:
             now = await self._database.clock.now(connection)
             values = [{f.name: getattr(row, f.name) for f in fields(Credential)} | {"updated_at": now} for row in rows]
-            await connection.execute(upsert(connection, credentials), values)
+            await connection.execute(upsert(connection, credentials, keep=("fence",)), values)
 
     async def get(self, user_id: str, provider: str = "google") -> Credential | None:
         """A user's credential, or None."""
@@ -171,27 +170,30 @@ class Credentials:
             row = (await connection.execute(query)).one_or_none()
         return None if row is None else Credential(**{f.name: getattr(row, f.name) for f in fields(Credential)})
 
-    async def refreshed(
-        self,
-        user_id: str,
-        *,
-        access_token: str,
-        expires_at: datetime,
-        refresh_token: str | None,
-        provider: str = "google",
-    ) -> None:
-        """Keep the outcome of a refresh; tokens are sealed, ``refresh_token`` None keeps the old one."""
-        values: dict[str, Any] = {"access_token": access_token, "expires_at": expires_at, "status": "active"}
-        if refresh_token is not None:
-            values["refresh_token"] = refresh_token
-        await self._change(user_id, provider, values)
+    async def rotate(self, seal_anew: Callable[[str, str], str]) -> int:
+        """Replace every sealed token by what ``seal_anew`` makes of user id and sealed text; returns how many users'.
 
-    async def revoked(self, user_id: str, provider: str = "google") -> None:
-        """Note that the grant is dead: the user must consent again."""
-        await self._change(user_id, provider, {"access_token": None, "expires_at": None, "status": "needs-consent"})
+        Tokens that were refreshed meanwhile are left alone: they are under the newest key already.
 
-    async def _change(self, user_id: str, provider: str, values: dict[str, Any]) -> None:
+        Raises:
+            Exception: whatever ``seal_anew`` raises; credentials before that one are done.
+        """
+        done, last = 0, ("", "")
+        own = (credentials.c.user_id, credentials.c.provider)
+        while True:
+            async with self._database.read() as connection:
+                query = select(credentials).where(tuple_(*own) > last).order_by(*own).limit(CHUNK)
+                rows = (await connection.execute(query)).all()
+            if not rows:
+                return done
+            last = (rows[-1].user_id, rows[-1].provider)
+            for row in rows:
+                done += await self._reseal(row, seal_anew)
+
+    async def _reseal(self, row: Any, seal_anew: Callable[[str, str], str]) -> int:
+        names = [name for name in ("refresh_token", "access_token") if getattr(row, name) is not None]
+        sealed = {name: seal_anew(row.user_id, getattr(row, name)) for name in names}
+        same = [credentials.c[name] == getattr(row, name) for name in names]
+        mine = (credentials.c.user_id == row.user_id, credentials.c.provider == row.provider)
         async with self._database.write() as connection:
-            values["updated_at"] = await self._database.clock.now(connection)
-            condition = (credentials.c.user_id == user_id, credentials.c.provider == provider)
-            await connection.execute(update(credentials).where(*condition).values(**values))
+            return (await connection.execute(update(credentials).where(*mine, *same).values(**sealed))).rowcount

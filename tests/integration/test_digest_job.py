@@ -25,7 +25,7 @@ def body(delivered) -> bytes:
 
 
 async def the_story(house: Household):
-    [occurrence] = await house.store.history.list()
+    [occurrence] = await house.store.history.list(kind="digest")
     return await house.store.history.story(occurrence.id)
 
 

@@ -57,6 +57,7 @@ def test_settings_are_laid_over_the_cron_the_switch_and_the_pool() -> None:
         "flows.recurring_tasks.process_recurring_tasks": "mine",
         "flows.overdue_scan.scan_overdue": "mine",
         "flows.reminders.send_reminders": "mine",
+        "flows.token_refresh.refresh_tokens": "mine",
         "flows.sweep.sweep_once": "mine-system",
         "flows.retention.prune_old_rows": "mine-system",
         "deployments.nightly.apply_at_night": "mine-system",

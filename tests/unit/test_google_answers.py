@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import orjson
 import pytest
 
-from gda.errors import Gone, NeedsConsent, Permanent, ProviderError, QuotaExceeded, Transient
+from gda.errors import ClientRefused, Gone, NeedsConsent, Permanent, ProviderError, QuotaExceeded, Transient
 from gda.google.answers import LONGEST_WAIT, AccessRefused, classify, classify_token
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -46,8 +46,8 @@ def test_an_api_answer_means(status: int, body: bytes, kind: type[ProviderError]
     [
         (400, {"error": "invalid_grant", "error_description": "Token has been expired or revoked."}, NeedsConsent),
         (400, {"error": "invalid_grant", "error_subtype": "invalid_rapt"}, NeedsConsent),
-        (401, {"error": "invalid_client"}, Permanent),
-        (400, {"error": "unauthorized_client"}, Permanent),
+        (401, {"error": "invalid_client"}, ClientRefused),
+        (400, {"error": "unauthorized_client"}, ClientRefused),
         (400, {"error": "invalid_scope"}, Permanent),
         (400, {"error": "server_error"}, Transient),
         (400, {"error": "temporarily_unavailable"}, Transient),

@@ -5,7 +5,17 @@ from datetime import timedelta
 
 import pytest
 
-from gda.errors import Gone, InDoubt, NeedsConsent, Permanent, QuotaExceeded, ShuttingDown, Transient, UsageError
+from gda.errors import (
+    ClientRefused,
+    Gone,
+    InDoubt,
+    NeedsConsent,
+    Permanent,
+    QuotaExceeded,
+    ShuttingDown,
+    Transient,
+    UsageError,
+)
 from gda.lifecycle import DeadReason, Settlement, Status, decide, describe_failure, outcome_of
 from gda.outcome import Done, Fail, Hold, Outcome, Retry, Skip, Snooze
 from gda.retry import RetryPolicy
@@ -85,6 +95,7 @@ def test_inside_a_run_nobody_waits_for_a_provider_that_named_a_time():
         (Transient("503", timedelta(seconds=9)), Retry("503", timedelta(seconds=9))),
         (QuotaExceeded("429", timedelta(minutes=1)), Retry("429", timedelta(minutes=1))),
         (NeedsConsent("revoked"), Hold("consent:google")),
+        (ClientRefused("invalid_client"), Hold("client:google")),
         (Permanent("550"), Fail("550")),
         (UsageError("no address"), Fail("no address")),
         (ShuttingDown("stopping"), Snooze(MORNING, "stopping")),
