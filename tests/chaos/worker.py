@@ -23,12 +23,13 @@ from aiosmtplib.protocol import SMTPProtocol
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
-from gda.binding import bind
+from gda.binding import bind, opened
 from gda.delivery import smtp
 from gda.enqueue import NewJob, OnConflict, Unique, enqueue
 from gda.job import Job, JobType
 from gda.jobs import DIGEST
 from gda.jobs.digest import digest, open_tools
+from gda.jobs.token_refresh import promise_batch, token_refresh
 from gda.lifecycle import Status
 from gda.outcome import Done, Outcome
 from gda.registry import load_registry
@@ -62,6 +63,8 @@ class Order:
     clock_minutes: float = 0
     """How far this process's own clock is off."""
     claim_only: bool = False
+    refresh: bool = False
+    """Promise and refresh tokens that soon expire, beside the digests."""
     enqueue: bool = False
     """Enqueue the user's job first, as a program does."""
     watched: str = "all"
@@ -143,8 +146,22 @@ async def obey(order: Order) -> int:
             desk = Desk(store, job_type, settings, random.Random(), (KeyboardInterrupt, Stopped))
             call = WakeUp(scope, worker, Waker("drain"))
             async with stopped_by(signal.SIGTERM, Stopped):
+                refreshing = asyncio.create_task(refresh(store, settings, worker)) if order.refresh else None
                 await wake(desk, call, lambda claim: settle_alone(desk, claim))
+                if refreshing:
+                    await refreshing
     return steps.count
+
+
+async def refresh(store: Store, settings: Settings, worker: Worker) -> None:
+    """Do what the flow of token refresh does, until nothing of it is left."""
+    while await promise_batch(store, settings, Waker("schedule")):
+        pass
+    async with opened(token_refresh, settings, store) as job:
+        desk = Desk(store, job, settings)
+        call = WakeUp(Scope(token_refresh.kind), Worker(f"{worker.owner}-tokens"), Waker("drain"))
+        while (await wake(desk, call, lambda claims: settle_alone(desk, claims))).performed:
+            pass
 
 
 async def enqueue_once(store: Store, settings: Settings, user: str) -> None:
