@@ -105,9 +105,9 @@ async def _read(client: "PrefectClient", slug: str, name: str) -> dict[str, Any]
 
 
 def _modules() -> "list[ModuleType]":
-    from blocks import encryption_keys, google_oauth, ledger_database, mail_server, run_options
+    from blocks import encryption_keys, google_oauth, ledger_database, mail_server, notice_channels, run_options
 
-    return [ledger_database, encryption_keys, google_oauth, mail_server, run_options]
+    return [ledger_database, encryption_keys, google_oauth, mail_server, notice_channels, run_options]
 
 
 def _document(module: "ModuleType") -> tuple[str, str]:

@@ -14,6 +14,7 @@
     ├── NotLeader               another instance holds the named lease of this work
     ├── ShuttingDown            the worker was asked to stop; what was not done is handed back unburnt
     ├── InDoubt                 an effect may or may not have happened; ask before doing it again
+    │   └── Unverifiable        and nobody can be asked: a person decides
     └── ProviderError           what Google or a mail server answered, classified once (DESIGN 8)
         ├── Transient           try again, not before ``retry_after``
         │   └── QuotaExceeded
@@ -82,6 +83,10 @@ class ShuttingDown(GdaError):
 
 class InDoubt(GdaError):
     """An outward action may or may not have happened; the provider must be asked before it is repeated."""
+
+
+class Unverifiable(InDoubt):
+    """An outward action may or may not have happened, and nobody can be asked: only a person may repeat it."""
 
 
 class ProviderError(GdaError):

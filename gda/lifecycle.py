@@ -29,7 +29,17 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from gda.errors import ClientRefused, GdaError, InDoubt, NeedsConsent, Permanent, ShuttingDown, Transient, UsageError
+from gda.errors import (
+    ClientRefused,
+    GdaError,
+    InDoubt,
+    NeedsConsent,
+    Permanent,
+    ShuttingDown,
+    Transient,
+    Unverifiable,
+    UsageError,
+)
 from gda.outcome import Done, Fail, Hold, Outcome, Retry, Skip, Snooze
 from gda.retry import RetryPolicy
 
@@ -196,6 +206,8 @@ def outcome_of(error: Exception, now: datetime) -> Outcome:
             return Hold(CONSENT)
         case ClientRefused():
             return Hold(CLIENT)
+        case Unverifiable():
+            return Fail(str(error), in_doubt=True)
         case InDoubt():
             return Snooze(now + IN_DOUBT_RECHECK, str(error))
         case ShuttingDown():
@@ -239,8 +251,8 @@ def decide(
             return Settlement(Status.RETRYING, "snoozed", reason=reason, ready_at=until, failure=failure)
         case Hold(cause):
             return Settlement(Status.HELD, "held", reason=cause, failure=failure)
-        case Fail(reason, poison):
-            return _dead(DeadReason.POISON if poison else DeadReason.PERMANENT, reason, failure)
+        case Fail():
+            return _dead(_why_failed(outcome), outcome.reason, failure)
         case Retry():
             return _retry(occurrence, outcome, policy, now, chance, may_retry_here, failure)
 
@@ -269,6 +281,12 @@ def _retry(
             DeadReason.AGE, f"{reason} (no attempt is left before {occurrence.expires_at:%Y-%m-%dT%H:%MZ})", failure
         )
     return Settlement(Status.RETRYING, "failed", burns=True, reason=reason, ready_at=ready_at, failure=failure)
+
+
+def _why_failed(outcome: Fail) -> DeadReason:
+    if outcome.in_doubt:
+        return DeadReason.IN_DOUBT
+    return DeadReason.POISON if outcome.poison else DeadReason.PERMANENT
 
 
 def _dead(why: DeadReason, reason: str, failure: Failure | None) -> Settlement:

@@ -44,10 +44,15 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Fail:
-    """Give up now; trying again cannot help. ``poison``: it would harm the work beside it as well."""
+    """Give up now; trying again cannot help.
+
+    ``poison``: it would harm the work beside it as well. ``in_doubt``: what it did may have happened, and nobody can be
+    asked.
+    """
 
     reason: str
     poison: bool = False
+    in_doubt: bool = False
 
 
 Outcome = Done | Skip | Retry | Snooze | Hold | Fail

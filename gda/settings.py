@@ -112,6 +112,14 @@ class Settings(BaseSettings):
     reminder_late_seconds: int = Field(300, ge=0, description="A reminder sent so long after its time says it is late.")
     reminder_expire_seconds: int = Field(86_400, ge=1, description="One that is later than this is not sent any more.")
     notify_mail: bool = Field(True, description="Whether reminders are mailed, beside what lies in the inbox.")
+    notify_timeout_seconds: float = Field(10, gt=0, description="How long a chat or a push service may take to answer.")
+    push_key: SecretStr = Field(
+        SecretStr(""), description="Private key of Web Push (`gda notifications push-key` makes one); none: no pushes."
+    )
+    push_contact: str = Field(
+        "mailto:digest@gda.invalid", description="Whom a push service may turn to, as mailto: or https:."
+    )
+    push_ttl_seconds: int = Field(86_400, ge=0, description="How long a push service keeps what a browser is away for.")
 
     sweep_cron: str = Field("* * * * *", description="When the sweep looks for what was lost or left, in UTC.")
     sweep_enabled: bool = Field(True, description="Whether the sweep runs by itself.")

@@ -10,8 +10,9 @@ from datetime import timedelta
 from functools import partial
 
 from gda.errors import NotLeader
+from gda.jobs import NOTICE
 from gda.settings import Settings
-from gda.store import Promised, Store, Waker
+from gda.store import Defaults, Promised, ReleaseRules, Store, Waker
 
 log = logging.getLogger("gda.sweep")
 
@@ -80,6 +81,7 @@ async def sweep(
         NotLeader: the lease was lost meanwhile; what was done until then stands, the other instance does the rest.
     """
     round_ = _Round(store, timedelta(seconds=settings.sweep_grace_seconds), waker, leading)
+    defaults = Defaults.of(settings)
     swept = round_.swept
 
     async def close() -> None:
@@ -94,6 +96,7 @@ async def sweep(
     await round_.guarded("expire held", round_.expire)
     if heard:
         await round_.guarded("find missed", round_.promise)
+    await round_.guarded("release held notices", lambda: round_.release(ReleaseRules(NOTICE, "default", defaults)))
     await round_.guarded("drains", lambda: round_.drain(ensure_drain))
     return swept
 
@@ -127,6 +130,10 @@ class _Round:
 
     async def expire(self) -> None:
         self.swept.skipped += len(await self.store.ledger.expire_held())
+
+    async def release(self, rules: ReleaseRules) -> None:
+        while self.leading() and (new := await self.store.held_notices.release(rules, self.waker)):
+            self.swept.promised += len(new)
 
     async def promise(self) -> None:
         for kind, spreads in (await self.store.sweeping.missed(self.grace)).items():

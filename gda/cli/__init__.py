@@ -23,6 +23,7 @@ COMMANDS = (
     ("schedule", "gda.cli.schedule:app", "Say who gets what when; preview what clock changes do."),
     ("todo", "gda.cli.todo:app", "Write to-dos down, list them, tick them off."),
     ("reminder", "gda.cli.reminder:app", "Be told of a to-do in time."),
+    ("notifications", "gda.cli.notifications:app", "See what people were told; say how they want to be told."),
     ("plan", "gda.cli.deploy:plan", "Show what `gda apply` would change in Prefect."),
     ("apply", "gda.cli.deploy:apply", "Bring Prefect's deployments in line with the schedules."),
     ("trigger", "gda.cli.trigger:trigger", "Ask for one user's occurrence by hand."),

@@ -6,6 +6,7 @@ RECURRING_TASK = "recurring-task"
 OVERDUE_SCAN = "overdue-scan"
 REMINDER = "reminder"
 TOKEN_REFRESH = "token-refresh"
+NOTICE = "notice"
 
 PLACES = {
     DIGEST: "gda.jobs.digest:digest",
@@ -14,6 +15,7 @@ PLACES = {
     OVERDUE_SCAN: "gda.jobs.overdue:overdue_scan",
     REMINDER: "gda.jobs.reminders:reminder",
     TOKEN_REFRESH: "gda.jobs.token_refresh:token_refresh",
+    NOTICE: "gda.jobs.notices:notice",
 }
 """Where each kind is declared; read when the kind is first used, since its module imports a good deal."""
 

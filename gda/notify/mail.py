@@ -1,21 +1,21 @@
 """A notice as a mail, journalled as a digest's: intent, send, confirmation, and one Message-ID for all attempts."""
 
 import html
-from datetime import timedelta
+from datetime import datetime, timedelta
 from email.utils import parseaddr
 
-from gda.body import Job
 from gda.digest import Recipient, as_bytes, build_email, message_id_for
 from gda.digest.render import Rendered
 from gda.errors import InDoubt, ProviderError
-from gda.notify.channels import Channels
-from gda.store import Confirmation, Errand, Intent
+from gda.notify.steps import Delivery
+from gda.store import Step, StepDone, User
 
+STEP = "send"
 LONGEST_SUBJECT = 120
 
 
-async def deliver(channels: Channels, job: Job, title: str, body: str) -> None:
-    """Send one mail, unless it is known to be sent.
+async def deliver(delivery: Delivery) -> bool:
+    """Send one mail, unless it is known to be sent; says whether the installation sends any.
 
     A mail in doubt is sent again, under the same Message-ID, when the channel's settling time has passed since the
     intent (DESIGN 8): nobody's mailbox is read for a notice.
@@ -25,39 +25,39 @@ async def deliver(channels: Channels, job: Job, title: str, body: str) -> None:
         InDoubt: an earlier attempt may have sent it, and the settling time has not passed.
         ClaimLost: another worker has taken the occurrence over.
     """
-    settings, effects = channels.settings, channels.store.effects
-    errand = await effects.errand(job.claim)
-    if errand.effect is not None and errand.effect.state == "confirmed":
-        return
-    if errand.effect is not None and errand.effect.state == "intent":
-        settled_at = errand.effect.intent_at + timedelta(seconds=settings.mail_settling_seconds)
-        if errand.now < settled_at:
-            raise InDoubt("an earlier attempt may have sent the mail; it is sent again after the settling time")
+    standing, smtp, job = delivery.standing, delivery.channels.smtp, delivery.job
+    if smtp is None:
+        return False
+    if standing.settled(STEP):
+        return True
+    settings, steps = delivery.channels.settings, delivery.channels.store.channel_steps
+    earlier = standing.doubtful(STEP)
+    if earlier is not None and standing.now < earlier.intent_at + timedelta(seconds=settings.mail_settling_seconds):
+        raise InDoubt("an earlier attempt may have sent the mail; it is sent again after the settling time")
     sender = parseaddr(settings.mail_from)[1]
     message_id = message_id_for(job.occurrence.id, sender.partition("@")[2])
-    raw = write_mail(errand, job.occurrence.id, message_id, settings.mail_from, title, body)
-    busy = timedelta(seconds=settings.smtp_timeout_seconds)
-    await effects.intend(Intent(job.claim, message_id, {}, busy))
-    assert channels.smtp is not None
+    raw = write_mail(delivery, message_id, settings.mail_from, standing.user, standing.now)
+    await steps.intend(Step(job.claim, STEP, message_id, timedelta(seconds=settings.smtp_timeout_seconds)))
     try:
-        reply = await channels.smtp.send(raw, sender=sender, recipient=errand.user.email, check=job.still_mine)
+        reply = await smtp.send(raw, sender=sender, recipient=standing.user.email, check=job.still_mine)
     except ProviderError:
-        await effects.refuse(job.claim)
+        await steps.refuse(StepDone(job.claim, STEP, ""))
         raise
-    await effects.confirm(Confirmation(job.claim, reply, None))
+    await steps.confirm(StepDone(job.claim, STEP, reply))
+    return True
 
 
-def write_mail(errand: Errand, occurrence_id: str, message_id: str, mail_from: str, title: str, body: str) -> bytes:
+def write_mail(delivery: Delivery, message_id: str, mail_from: str, user: User, now: datetime) -> bytes:
     """The mail's bytes."""
-    user = errand.user
+    title, body = delivery.title, delivery.body
     subject = title if len(title) <= LONGEST_SUBJECT else title[: LONGEST_SUBJECT - 1] + "…"
-    page = f"<p><strong>{html.escape(title)}</strong></p><p>{html.escape(body)}</p>"
+    lines = "".join(f"<p>{html.escape(line)}</p>" for line in body.splitlines())
     mail = build_email(
-        Rendered(subject, page, f"{title}\n\n{body}\n"),
+        Rendered(subject, f"<p><strong>{html.escape(title)}</strong></p>{lines}", f"{title}\n\n{body}\n"),
         sender=mail_from,
         recipient=Recipient(user.email, user.name, user.timezone),
         message_id=message_id,
-        occurrence_id=occurrence_id,
-        date=errand.now,
+        occurrence_id=delivery.job.occurrence.id,
+        date=now,
     )
     return as_bytes(mail)

@@ -11,6 +11,7 @@ from gda.sandbox.consent import PATH as CONSENT
 from gda.sandbox.control import control_routes
 from gda.sandbox.inbox import inbox_routes
 from gda.sandbox.respond import answer_call, answer_refresh, answer_sign_in
+from gda.sandbox.sinks import sink_routes
 from gda.sandbox.smtp import MAX_BYTES
 from gda.sandbox.state import Sandbox
 from gda.sandbox.wire import Call, Reply, bearer_token, google_error
@@ -31,7 +32,7 @@ def create_app(sandbox: Sandbox) -> Application:
     Returns:
         An ASGI application for HTTP alone.
     """
-    pages = Starlette(routes=[*inbox_routes(sandbox), *control_routes(sandbox)])
+    pages = Starlette(routes=[*inbox_routes(sandbox), *control_routes(sandbox), *sink_routes(sandbox)])
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

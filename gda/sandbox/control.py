@@ -26,6 +26,7 @@ MAX_DUPLICATES_LISTED = 1000
 def control_routes(sandbox: Sandbox) -> list[Route]:
     """Return the control routes over one sandbox's state."""
     reads: dict[str, Action] = {"accounts": list_accounts, "faults": list_faults, "stats": stats, "health": health}
+    reads["notices"] = list_notices
     writes: dict[str, Action] = {
         "accounts": open_accounts,
         "messages": add_messages,
@@ -33,6 +34,7 @@ def control_routes(sandbox: Sandbox) -> list[Route]:
         "events": change_events,
         "revoke": revoke,
         "restore": restore,
+        "unsubscribe": unsubscribe,
     }
     return [
         *(Route(f"/_sandbox/{name}", _endpoint(sandbox, action), methods=["GET"]) for name, action in reads.items()),
@@ -105,6 +107,18 @@ def stats(sandbox: Sandbox, body: dict[str, Any]) -> dict[str, Any]:
         "duplicate_occurrences": len(duplicates),
         "duplicates": dict(sorted(duplicates.items())[:MAX_DUPLICATES_LISTED]),
     }
+
+
+def list_notices(sandbox: Sandbox, body: dict[str, Any]) -> dict[str, Any]:
+    """List what the chat and the push sink took, the oldest first; a push is encrypted, and shown in base64url."""
+    return sandbox.notices.as_json()
+
+
+def unsubscribe(sandbox: Sandbox, body: dict[str, Any]) -> dict[str, Any]:
+    """Let the browser ``name`` withdraw its push subscription: ``/push/<name>`` is gone from now on."""
+    name = _text(body, "name") or ""
+    sandbox.notices.gone.add(name)
+    return {"gone": sorted(sandbox.notices.gone)}
 
 
 def revoke(sandbox: Sandbox, body: dict[str, Any]) -> dict[str, Any]:

@@ -32,6 +32,8 @@ ENDPOINTS = (
     "calendarList.list",
     "events.list",
     "smtp",
+    "chat",
+    "push",
 )
 
 

@@ -19,6 +19,7 @@ from gda.sandbox.generate import MailPlan, pick_mail
 from gda.sandbox.ics import read_calendar
 from gda.sandbox.journal import Journal
 from gda.sandbox.mailbox import INBOX_UNREAD, Message
+from gda.sandbox.notices import Notices
 from gda.sandbox.sources import CALENDAR_SUFFIX, SAMPLES, SourceMail, read_calendars, read_mail, read_samples
 
 _MESSAGE_ID_LINE = re.compile(rb"^message-id:[^\n]*(?:\n[ \t][^\n]*)*\n?", re.IGNORECASE | re.MULTILINE)
@@ -46,6 +47,7 @@ class Sandbox:
         self.client_secret = client_secret
         self.accounts = Accounts()
         self.accepted = AcceptedMail()
+        self.notices = Notices()
         self.faults = Switchboard()
         self.requests: Counter[str] = Counter()
         self.refreshes: Counter[str] = Counter()

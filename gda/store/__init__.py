@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from gda.settings import Settings
+from gda.store.channel_steps import Asked, ChannelSteps, Standing, Step, StepDone
 from gda.store.cohorts import Cohort, Cohorts
 from gda.store.commands import CancelledRun, Commands, Watched
 from gda.store.consent import Consent, Dying
@@ -13,10 +14,12 @@ from gda.store.dead_letters import DeadLetters, Group, Letter, Which
 from gda.store.effects import Confirmation, Effects, Errand, Intent
 from gda.store.group_commit import GroupCommit
 from gda.store.hand import ByHand, Target
+from gda.store.held_notices import HeldNotice, HeldNotices, ReleaseRules
 from gda.store.history import History, Story
 from gda.store.leases import Leases, NamedLease
 from gda.store.ledger import Ledger, Worker
 from gda.store.notifications import NewNotification, Notification, Notifications
+from gda.store.notify_preferences import NotifyPreferences, Preference, PushSubscription, subscription_id
 from gda.store.promises import Defaults, Promised, Waker
 from gda.store.queue import Queue
 from gda.store.records import Attempt, Credential, Effect, MailCursor, Schedule, User
@@ -38,6 +41,7 @@ from gda.store.untold import Untold
 from gda.store.users import Credentials, Users
 
 __all__ = [
+    "Asked",
     "Attempt",
     "Busy",
     "ByHand",
@@ -45,6 +49,7 @@ __all__ = [
     "CalendarStep",
     "CancelledRun",
     "Change",
+    "ChannelSteps",
     "Clock",
     "Cohort",
     "Cohorts",
@@ -65,6 +70,8 @@ __all__ = [
     "Expiring",
     "Followed",
     "Group",
+    "HeldNotice",
+    "HeldNotices",
     "History",
     "Intent",
     "Leases",
@@ -77,9 +84,13 @@ __all__ = [
     "NewReminder",
     "Notification",
     "Notifications",
+    "NotifyPreferences",
+    "Preference",
     "Promised",
+    "PushSubscription",
     "Queue",
     "RefreshRules",
+    "ReleaseRules",
     "ReminderDispatch",
     "Reminders",
     "Renames",
@@ -92,7 +103,10 @@ __all__ = [
     "Scope",
     "SeenEvents",
     "Sent",
+    "Standing",
     "Stats",
+    "Step",
+    "StepDone",
     "Store",
     "Story",
     "Sweeping",
@@ -118,6 +132,7 @@ __all__ = [
     "open_database",
     "open_store",
     "require_current",
+    "subscription_id",
     "upgrade",
 ]
 
@@ -135,6 +150,7 @@ class Store:
     ledger: Ledger
     queue: Queue
     effects: Effects
+    channel_steps: ChannelSteps
     seen_events: SeenEvents
     history: History
     leases: Leases
@@ -148,6 +164,8 @@ class Store:
     todos: Todos
     todo_scans: TodoScans
     notifications: Notifications
+    notify_preferences: NotifyPreferences
+    held_notices: HeldNotices
     reminders: Reminders
     reminder_dispatch: ReminderDispatch
     token_refresh: TokenRefresh
@@ -168,6 +186,7 @@ def make_store(database: Database, settings: Settings) -> Store:
         ledger=Ledger(database, settings, writes=writes, reads=reads),
         queue=Queue(database),
         effects=Effects(writes=writes, reads=reads),
+        channel_steps=ChannelSteps(writes=writes, reads=reads),
         seen_events=SeenEvents(writes=writes, reads=reads),
         history=History(database),
         leases=Leases(database),
@@ -181,6 +200,8 @@ def make_store(database: Database, settings: Settings) -> Store:
         todos=Todos(database),
         todo_scans=TodoScans(database),
         notifications=Notifications(database, writes=writes),
+        notify_preferences=NotifyPreferences(database),
+        held_notices=HeldNotices(database, writes=writes, reads=reads),
         reminders=Reminders(database),
         reminder_dispatch=ReminderDispatch(database, writes=writes, reads=reads),
         token_refresh=TokenRefresh(database, writes=writes, reads=reads),

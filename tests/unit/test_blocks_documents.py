@@ -9,13 +9,13 @@ import pytest
 from pydantic import SecretStr
 
 import blocks
-from blocks import encryption_keys, google_oauth, ledger_database, mail_server, run_options
+from blocks import encryption_keys, google_oauth, ledger_database, mail_server, notice_channels, run_options
 from gda.errors import Unavailable, UsageError
 from gda.settings import Settings
 from gda.vault import Vault, new_key
 
 FIELDS: dict[ModuleType, dict[str, str]] = {
-    module: dict(module.SETTINGS) for module in (google_oauth, mail_server, run_options)
+    module: dict(module.SETTINGS) for module in (google_oauth, mail_server, notice_channels, run_options)
 }
 DSN = "postgresql+asyncpg://gda:p%40ss@db.example.org:5433/gda?ssl=require"
 

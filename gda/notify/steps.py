@@ -1,0 +1,79 @@
+"""One channel of one occurrence, at most once: intent, send, confirmation."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from gda.body import Job
+from gda.errors import InDoubt, Permanent, ProviderError, Unverifiable, UsageError
+from gda.notify.channels import Channels
+from gda.store import Standing, Step, StepDone
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """Somebody is being told something: through what, in which attempt, and how things stood when it began."""
+
+    channels: Channels
+    job: Job
+    standing: Standing
+    title: str
+    body: str
+
+
+async def once(delivery: Delivery, step: str, send: Callable[[], Awaitable[str]]) -> None:
+    """Use a channel that cannot be asked what it has: never again once it may have been used (DESIGN 8).
+
+    Args:
+        delivery: what is told.
+        step: the channel's name in the journal, at most 32 letters.
+        send: does it, within thrice ``GDA_NOTIFY_TIMEOUT_SECONDS``, and returns what the provider calls it.
+
+    Raises:
+        ProviderError: it was refused, and is known not to have happened.
+        Unverifiable: it may have happened; only a person's replay repeats it.
+        ClaimLost: another worker has taken the occurrence over.
+    """
+    standing, steps, claim = delivery.standing, delivery.channels.store.channel_steps, delivery.job.claim
+    if standing.settled(step):
+        return
+    if standing.doubtful(step) is not None:
+        raise Unverifiable(f"{step}: an earlier attempt may have told the user; look there, then replay or discard")
+    busy = timedelta(seconds=3 * delivery.channels.settings.notify_timeout_seconds)
+    await steps.intend(Step(claim, step, claim.occurrence.id, busy))
+    try:
+        reply = await send()
+    except ProviderError:
+        await steps.refuse(StepDone(claim, step, ""))
+        raise
+    except InDoubt as doubt:
+        raise Unverifiable(f"{doubt}; the user may have been told: look there, then replay or discard") from None
+    await steps.confirm(StepDone(claim, step, reply))
+
+
+async def gathered(*ways: Awaitable[bool]) -> list[bool]:
+    """Go all ways, whatever becomes of the others; then raise the problem after which most is still to be done.
+
+    Raises:
+        Exception: what should not happen, else what may be tried again, else what is waited for, else what a person
+            must decide, else what was refused for good.
+    """
+    ended = await asyncio.gather(*ways, return_exceptions=True)
+    problems = [each for each in ended if isinstance(each, BaseException)]
+    if problems:
+        raise min(problems, key=_rank)
+    return [each for each in ended if isinstance(each, bool)]
+
+
+def _rank(problem: BaseException) -> int:
+    match problem:
+        case Permanent() | UsageError():
+            return 4
+        case Unverifiable():
+            return 3
+        case InDoubt():
+            return 2
+        case ProviderError():
+            return 1
+    return 0
