@@ -26,11 +26,13 @@ from gda.store import (
     PushSubscription,
     ReleaseRules,
     StepDone,
+    Store,
     Waker,
     Which,
     subscription_id,
 )
 from gda.store.promises import Defaults
+from gda.sweep import sweep
 from gda.testing import LedgerUnderTest
 from gda.vault import Vault, new_key
 from tests.builders import MORNING, VirtualClock, a_store
@@ -259,6 +261,29 @@ async def test_while_the_user_wants_quiet_all_is_held_and_told_as_one_afterwards
         assert await scene.released() == []
         assert await scene.told("rain") == "done: inbox,held"
         assert scene.heard() == each("2 notices from your quiet hours")
+
+
+async def test_the_sweep_finds_whose_quiet_hours_are_over_and_asks_for_a_drain(database_url):
+    asked: list[tuple[str, str]] = []
+
+    async def ensure_drain(kind: str, queue: str) -> bool:
+        asked.append((kind, queue))
+        return True
+
+    async def close_runs(_: Store) -> int:
+        return 0
+
+    async with a_scene(database_url, quiet=NIGHT) as scene:
+        await scene.told("rain")
+        for _ in range(2):
+            swept = await sweep(
+                scene.ledger.store, scene.ledger.settings, SWEEP, ensure_drain=ensure_drain, close_runs=close_runs
+            )
+            assert swept.failures == []
+            scene.clock.advance(hours=1)
+        assert asked == [("notice", "default")]
+        await scene.ledger.drain(notice)
+        assert scene.heard() == each("About rain")
 
 
 async def test_an_urgent_notice_breaks_the_quiet(database_url):
