@@ -232,10 +232,9 @@ class World:
         ready = await self.store.ledger.next_ready(scope)
         if ready is None or ready <= self.clock.instant:
             return
+        self.sweep_after(self.clock.instant, SPREAD)
         if ready <= self.clock.instant + EARLY:
             self.at(ready, "wait", lambda: self.serve(scope, "schedule"))
-        else:
-            self.sweep_after(self.clock.instant, SPREAD)
 
     async def _ask(self, kind: str, queue: str) -> bool:
         if ("drain", self.clock.instant) not in self._asked:
