@@ -1,4 +1,4 @@
-"""``gda tokens``: the sealed tokens of everybody."""
+"""``gda tokens``: what is stored sealed of everybody."""
 
 from cyclopts import App
 
@@ -9,7 +9,7 @@ app = App(name="tokens")
 
 @app.command
 async def rotate() -> None:
-    """Seal every stored token anew under the newest key, the first of GDA_KEYS or of the keys file.
+    """Seal every stored token and address anew under the newest key, the first of GDA_KEYS or of the keys file.
 
     Put a new key in front of the others first; the old ones may go once this has run and no worker has them any more.
     """
@@ -19,5 +19,6 @@ async def rotate() -> None:
     vault = Vault.from_settings(given)
     async with store(given) as opened:
         done = await opened.credentials.rotate(vault.rotate)
-    print(f"sealed the tokens of {done} users under the newest key")
+        addresses = await opened.notify_preferences.rotate(vault.rotate)
+    print(f"sealed the tokens of {done} users and {addresses} addresses for notices under the newest key")
     say("the older keys may go now, once every worker has the new one too")

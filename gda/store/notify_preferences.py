@@ -1,7 +1,7 @@
 """What users prefer to be told through, when they want quiet, and the sealed addresses of chats and browsers."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -65,6 +65,24 @@ class NotifyPreferences:
             mine = notify_preferences.c.user_id == user_id
             await connection.execute(update(notify_preferences).where(mine).values(chat_address=None))
 
+    async def rotate(self, seal_anew: Callable[[str, str], str]) -> int:
+        """Replace every sealed address by what ``seal_anew`` makes of user id and sealed text; returns how many.
+
+        What was written anew meanwhile is left alone: it is under the newest key already.
+
+        Raises:
+            Exception: whatever ``seal_anew`` raises; nothing is replaced then.
+        """
+        done = 0
+        async with self._database.write() as connection:
+            for table, key, sealed in _SEALED:
+                rows = await connection.execute(select(key, table.c.user_id, sealed).where(sealed.is_not(None)))
+                for identity, user_id, text in rows.all():
+                    mine = (key == identity, sealed == text)
+                    await connection.execute(update(table).where(*mine).values({sealed: seal_anew(user_id, text)}))
+                    done += 1
+        return done
+
     async def subscribe(self, subscription: PushSubscription) -> None:
         """Keep a browser of a user; one that is known already gets its new keys."""
         async with self._database.write() as connection:
@@ -88,6 +106,12 @@ class NotifyPreferences:
         async with self._database.read() as connection:
             rows = await connection.execute(query.order_by(push_subscriptions.c.created_at, push_subscriptions.c.id))
             return [subscription_from(row) for row in rows]
+
+
+_SEALED = (
+    (notify_preferences, notify_preferences.c.user_id, notify_preferences.c.chat_address),
+    (push_subscriptions, push_subscriptions.c.id, push_subscriptions.c.sealed),
+)
 
 
 def subscription_id(user_id: str, endpoint: str) -> str:

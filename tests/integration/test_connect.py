@@ -16,7 +16,7 @@ from gda.errors import NeedsConsent, Unavailable, UsageError
 from gda.google.consent import READ_MAIL
 from gda.sandbox.faults import Fault
 from gda.settings import load_settings
-from gda.store import ByHand, Scope, Store, Waker, Wish, open_store
+from gda.store import ByHand, Preference, PushSubscription, Scope, Store, Waker, Wish, open_store
 from gda.vault import Vault, new_key
 from tests.builders import a_database
 from tests.support.sandbox import RunningSandbox, running_sandbox
@@ -139,9 +139,17 @@ async def test_the_command_rotates_to_the_newest_key(monkeypatch, capsys):
         old, new = new_key(), new_key()
         monkeypatch.setenv("GDA_KEYS", old)
         await connected(desk)
+        chats, seal = desk.store.notify_preferences, Vault([old]).seal
+        await chats.put(Preference("ada", ("inbox", "chat"), chat_address=seal("ada", "tgram://secret")))
+        await chats.subscribe(PushSubscription("browser", "ada", seal("ada", "its keys")))
         monkeypatch.setenv("GDA_KEYS", f"{new},{old}")
         await rotate()
-        assert "tokens of 1 users" in capsys.readouterr().out
-        credential = await desk.store.credentials.get("ada")
+        assert "tokens of 1 users and 2 addresses" in capsys.readouterr().out
+        credential, chosen = await desk.store.credentials.get("ada"), await chats.get("ada")
+        [browser] = await chats.subscriptions("ada")
+        opened = Vault([new]).open
         assert credential is not None
-        assert Vault([new]).open("ada", credential.refresh_token).startswith("1//sandbox-")
+        assert opened("ada", credential.refresh_token).startswith("1//sandbox-")
+        assert chosen is not None
+        assert opened("ada", chosen.chat_address or "") == "tgram://secret"
+        assert opened("ada", browser.sealed) == "its keys"
