@@ -85,6 +85,14 @@ class InDoubt(GdaError):
     """An outward action may or may not have happened; the provider must be asked before it is repeated."""
 
 
+class Occupied(GdaError):
+    """Another process is at what this one needs first; asking again after ``wait`` burns no attempt."""
+
+    def __init__(self, message: str, wait: timedelta) -> None:
+        super().__init__(message)
+        self.wait = wait
+
+
 class Unverifiable(InDoubt):
     """An outward action may or may not have happened, and nobody can be asked: only a person may repeat it."""
 

@@ -34,6 +34,7 @@ from gda.errors import (
     GdaError,
     InDoubt,
     NeedsConsent,
+    Occupied,
     Permanent,
     ShuttingDown,
     Transient,
@@ -208,14 +209,18 @@ def outcome_of(error: Exception, now: datetime) -> Outcome:
             return Hold(CLIENT)
         case Unverifiable():
             return Fail(str(error), in_doubt=True)
-        case InDoubt():
-            return Snooze(now + IN_DOUBT_RECHECK, str(error))
-        case ShuttingDown():
-            return Snooze(now, str(error))
+        case InDoubt() | Occupied() | ShuttingDown():
+            return Snooze(now + _pause(error), str(error))
         case Permanent() | UsageError():
             return Fail(str(error))
         case _:
             return Retry(describe_failure(error).message)
+
+
+def _pause(error: InDoubt | Occupied | ShuttingDown) -> timedelta:
+    if isinstance(error, Occupied):
+        return error.wait
+    return IN_DOUBT_RECHECK if isinstance(error, InDoubt) else timedelta(0)
 
 
 def decide(

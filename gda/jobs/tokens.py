@@ -10,7 +10,7 @@ from datetime import timedelta
 import httpx
 from pydantic import SecretStr
 
-from gda.errors import ClientRefused, NeedsConsent, Transient
+from gda.errors import ClientRefused, NeedsConsent, Occupied, Transient
 from gda.google.oauth import TokenGrant, refresh
 from gda.jobs import DIGEST, NOVEL_EVENTS, TOKEN_REFRESH
 from gda.lifecycle import CLIENT
@@ -62,7 +62,8 @@ class Tokens:
         Raises:
             NeedsConsent: there is no grant any more; that was noted, and the user is told.
             ClientRefused: Google refuses GDA itself; the operator is told.
-            Transient: Google, or whoever has the turn, takes too long.
+            Transient: Google takes too long.
+            Occupied: whoever has the turn takes too long, perhaps because its process died.
             UsageError: no key opens the refresh token.
         """
         pause, clock = FIRST_PAUSE, asyncio.get_running_loop().time
@@ -76,7 +77,7 @@ class Tokens:
                     return await self._refresh(answer)
                 case Busy(until, now) if clock() >= end:
                     wait = max(until - now, timedelta(seconds=1))
-                    raise Transient(f"another process has been refreshing the token of {seen.user_id} too long", wait)
+                    raise Occupied(f"another process has been refreshing the token of {seen.user_id} too long", wait)
                 case Busy():
                     await asyncio.sleep(pause)
                     pause = min(pause * 2, LONGEST_PAUSE)
@@ -120,7 +121,7 @@ class Tokens:
         )
         kept = await self._store.token_refresh.finish(renewed)
         if kept is None:
-            raise Transient(f"the refresh of {user}'s token came too late: another process does it", timedelta(0))
+            raise Occupied(f"the refresh of {user}'s token came too late: another process does it", timedelta(0))
         return kept
 
 

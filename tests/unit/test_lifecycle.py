@@ -10,6 +10,7 @@ from gda.errors import (
     Gone,
     InDoubt,
     NeedsConsent,
+    Occupied,
     Permanent,
     QuotaExceeded,
     ShuttingDown,
@@ -99,6 +100,7 @@ def test_inside_a_run_nobody_waits_for_a_provider_that_named_a_time():
         (Permanent("550"), Fail("550")),
         (UsageError("no address"), Fail("no address")),
         (ShuttingDown("stopping"), Snooze(MORNING, "stopping")),
+        (Occupied("its turn", timedelta(seconds=9)), Snooze(MORNING + timedelta(seconds=9), "its turn")),
     ],
 )
 def test_each_error_is_mapped_once(error, outcome):
