@@ -11,8 +11,8 @@ from prefect.client.schemas.filters import FlowRunFilter
 from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.sorting import FlowRunSort
 
-from gda.glue.standing import Owner, Shared, is_paused, owner_of, shared_by, standing_of
 from gda.glue.sweeping import PAGE, PAGES
+from gda.glue.switches import Owner, Shared, ask_switchboard, is_paused, owner_of, shared_by
 from gda.runner import WakeUp
 from gda.settings import Settings
 from gda.store import CancelledRun, Scope, Store
@@ -35,9 +35,9 @@ async def heed(store: Store, client: PrefectClient, *, early: timedelta, kind: s
         How many slots were skipped.
     """
     watched = await store.commands.watched(early, kind)
-    standing = await standing_of(client, watched)
-    paused = [one for one in watched if is_paused(one, standing)]
-    resumed = [one for one in watched if one.marked and not is_paused(one, standing)]
+    board = await ask_switchboard(client, watched)
+    paused = [one for one in watched if is_paused(one, board)]
+    resumed = [one for one in watched if one.marked and not is_paused(one, board)]
     skipped = await store.commands.heed_pauses([one.id for one in paused], [one.id for one in resumed])
     now = await store.ledger.now()
     found = await _cancelled(client, now - REMEMBERED, now + max(early, timedelta(0)))

@@ -12,7 +12,7 @@ from deployments.planning import people_deployments
 from deployments.spec import KindSpec
 from gda.declare import job_type
 from gda.errors import AlreadyExists, InvalidSchedule, UnknownKind, UsageError
-from gda.glue.standing import is_paused, owner_of, read_standing
+from gda.glue.switches import is_paused, owner_of, read_switchboard
 from gda.operator import at, every, save, schedule
 from gda.registry import Registry
 from gda.schedule import Schedule
@@ -251,7 +251,7 @@ async def test_a_pause_in_prefect_s_ui_is_the_operator_s_command_too(url):
         await save(store.schedules, a_registry(), [every(5).minutes.do(ping, name="often")])
         clock.advance(minutes=6)
         [watched] = await store.commands.watched(timedelta(0))
-        paused = is_paused(watched, read_standing([deployment]))
+        paused = is_paused(watched, read_switchboard([deployment]))
         await store.commands.heed_pauses([watched.id], [])
         promised = await store.ledger.promise(Scope("ping"), Waker("sweep"))
         [row] = await store.history.list()

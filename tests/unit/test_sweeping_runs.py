@@ -7,8 +7,8 @@ import pytest
 
 from deployments.plan import PAUSED_TAG
 from deployments.spec import COHORT_TAG, KIND_TAG, OWN_TAG, USER_TAG
-from gda.glue.standing import Standing, is_paused, owner_of, read_standing
 from gda.glue.sweeping import SeenRun, late, stuck
+from gda.glue.switches import Switchboard, is_paused, owner_of, read_switchboard
 from gda.store import Watched
 from tests.builders import MORNING
 
@@ -33,7 +33,7 @@ def a_deployment(*switched_off: str, paused: bool = False, tags: tuple[str, ...]
 
 
 def paused(deployment: dict[str, Any], name: str = "default") -> bool:
-    return is_paused(Watched("s1", "ada", "digest", name, False), read_standing([deployment]))
+    return is_paused(Watched("s1", "ada", "digest", name, False), read_switchboard([deployment]))
 
 
 def test_a_run_without_sign_of_life_for_five_minutes_is_stuck_but_not_an_active_one_nor_our_own() -> None:
@@ -71,7 +71,7 @@ def test_what_apply_switched_off_itself_is_no_command_of_a_person() -> None:
 
 
 def test_what_has_no_deployment_or_no_prefect_schedule_of_its_own_is_not_paused() -> None:
-    assert not is_paused(Watched("s1", "ada", "digest", "default", True), Standing())
+    assert not is_paused(Watched("s1", "ada", "digest", "default", True), Switchboard())
     assert not paused(a_deployment(), "once")
 
 
@@ -86,21 +86,21 @@ EARLY = {"expression": "daily 07:30", "timezone": "UTC"}
 
 @pytest.mark.parametrize("off", [{"active": False}, {"paused": True}])
 def test_who_is_served_by_a_cohort_is_paused_with_it_and_nobody_else(off: dict[str, bool]) -> None:
-    standing = read_standing([a_cohort(**off, **EARLY), a_cohort(expression="daily 08:00", timezone="UTC")])
+    board = read_switchboard([a_cohort(**off, **EARLY), a_cohort(expression="daily 08:00", timezone="UTC")])
     times = ("daily 07:30", "daily 08:00", "daily 09:00")
     ada = [Watched("s1", "ada", "digest", "default", False, time, "UTC") for time in times]
-    assert [is_paused(one, standing) for one in ada] == [True, False, False]
+    assert [is_paused(one, board) for one in ada] == [True, False, False]
 
 
 def test_who_has_no_cohort_of_its_own_is_paused_with_the_tick() -> None:
-    standing = read_standing([a_cohort(**EARLY), a_cohort(active=False)])
+    board = read_switchboard([a_cohort(**EARLY), a_cohort(active=False)])
     ada, bea = [Watched(f"s{n}", "ada", "digest", "default", False, f"daily 0{n}:30", "UTC") for n in (7, 8)]
-    assert [is_paused(one, standing) for one in (ada, bea)] == [False, True]
+    assert [is_paused(one, board) for one in (ada, bea)] == [False, True]
 
 
 def test_a_deployment_of_ones_own_counts_before_a_cohorts() -> None:
-    standing = read_standing([a_cohort(active=False, **EARLY), a_deployment()])
-    assert not is_paused(Watched("s1", "ada", "digest", "default", False, "daily 07:30", "UTC"), standing)
+    board = read_switchboard([a_cohort(active=False, **EARLY), a_deployment()])
+    assert not is_paused(Watched("s1", "ada", "digest", "default", False, "daily 07:30", "UTC"), board)
 
 
 def test_a_drain_belongs_to_nobody() -> None:

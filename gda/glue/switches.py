@@ -32,31 +32,31 @@ class Shared:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Switchboard:
     """The deployments that serve some schedules, as they stand in Prefect."""
 
     owners: Mapping[Owner, Switches] = field(default_factory=dict)
     shared: Mapping[Shared, Switches] = field(default_factory=dict)
 
 
-def is_paused(one: Watched, standing: Standing) -> bool:
+def is_paused(one: Watched, board: Switchboard) -> bool:
     """Whether the schedule, or the whole deployment that serves it, is paused; what none serves is not."""
-    if (one.user_id, one.kind) in standing.owners:
-        switches = standing.owners[one.user_id, one.kind]
+    if (one.user_id, one.kind) in board.owners:
+        switches = board.owners[one.user_id, one.kind]
         return switches is None or not switches.get(one.name, True)
     if one.user_id == OPERATOR:
         return False
-    tick = standing.shared.get(Shared(one.kind), {})
-    switches = standing.shared.get(Shared(one.kind, one.expression, one.timezone), tick)
+    tick = board.shared.get(Shared(one.kind), {})
+    switches = board.shared.get(Shared(one.kind, one.expression, one.timezone), tick)
     return switches is None or (bool(switches) and not any(switches.values()))
 
 
-def read_standing(deployments: Sequence[Mapping[str, Any]]) -> Standing:
+def read_switchboard(deployments: Sequence[Mapping[str, Any]]) -> Switchboard:
     """Items of ``POST /deployments/filter``; those that serve neither one owner nor a cohort are left out.
 
     A schedule that apply itself has switched off carries the tag ``paused:<schedule>``: that was no person's doing.
     """
-    return Standing(
+    return Switchboard(
         {owner: _switches(one) for one in deployments if (owner := owner_of(one["tags"])) is not None},
         {shared: _switches(one) for one in deployments if (shared := shared_by(one["tags"], one["parameters"]))},
     )
@@ -94,14 +94,14 @@ def _switches(deployment: Mapping[str, Any]) -> Switches:
     }
 
 
-async def standing_of(client: PrefectClient, watched: Sequence[Watched]) -> Standing:
+async def ask_switchboard(client: PrefectClient, watched: Sequence[Watched]) -> Switchboard:
     """Ask Prefect about the deployments that serve ``watched``, many in one call."""
     found: list[dict[str, Any]] = []
     for kind in sorted({one.kind for one in watched}):
         users = sorted({one.user_id for one in watched if one.kind == kind})
         for tags in await _questions(client, kind, users):
             found += await _deployments(client, tags)
-    return read_standing(found)
+    return read_switchboard(found)
 
 
 async def _questions(client: PrefectClient, kind: str, users: Sequence[str]) -> list[dict[str, list[str]]]:
