@@ -21,6 +21,7 @@ STEP = "chat"
 _ANSWERED = re.compile(r"error=(\d{3})\b")
 _NEVER_SENT = ("NewConnectionError", "ConnectTimeoutError", "NameResolutionError")
 _LOGGER = "apprise"
+_CONNECTIONS = "urllib3.connectionpool"  # Logs the path of a request, where many services want their token.
 AGAIN = (408, 425, 429, 503)
 """Answers by which a server says that it did nothing, and may later (RFC 9110, RFC 6585)."""
 
@@ -110,20 +111,18 @@ def _plugin(address: str, timeout: float) -> "NotifyBase | None":
     return plugin
 
 
-class _Ear(logging.Handler):
-    """Hears Apprise's lines, each thread its own; they go to nobody else."""
+class _Ear(logging.Filter):
+    """Hears Apprise's lines, each thread its own; a filter, so that no handler gets them, wherever it was put."""
 
     def __init__(self) -> None:
-        super().__init__(logging.DEBUG)
+        super().__init__()
         self._heard = threading.local()
 
     def __enter__(self) -> list[str]:
-        logger = logging.getLogger(_LOGGER)
-        if self not in logger.handlers:
-            logger.addHandler(self)
-        # Each time: whoever configures logging later may have set them back.
-        logger.setLevel(logging.DEBUG)
-        logger.propagate = False
+        for name in (_LOGGER, _CONNECTIONS):
+            logging.getLogger(name).addFilter(self)
+        # Each time: whoever configures logging later may have set it back.
+        logging.getLogger(_LOGGER).setLevel(logging.DEBUG)
         self._heard.lines = []
         lines: list[str] = self._heard.lines
         return lines
@@ -131,11 +130,12 @@ class _Ear(logging.Handler):
     def __exit__(self, *error: object) -> None:
         self._heard.lines = None
 
-    def emit(self, record: logging.LogRecord) -> None:
-        """Keep a line for the thread that caused it."""
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Keep a line for the thread that caused it, and from everyone else; other users of urllib3 keep theirs."""
         lines = getattr(self._heard, "lines", None)
-        if lines is not None:
+        if lines is not None and record.name == _LOGGER:
             lines.append(record.getMessage())
+        return lines is None and record.name != _LOGGER
 
 
 _EAR = _Ear()

@@ -1,6 +1,8 @@
 """What Apprise's lines mean, and that they reach nobody else."""
 
+import asyncio
 import logging
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -32,6 +34,40 @@ async def test_a_chat_nobody_listens_at_is_tried_again_and_its_address_is_logged
     with pytest.raises(Transient, match="chat: no connection") as raised:
         await send(f"json://user:{SECRET}@127.0.0.1:{unused_port}/{SECRET}", "Title", f"body {SECRET}", 2)
     assert SECRET not in caplog.text + repr(raised.value) + repr(raised.value.__context__)
+
+
+async def test_neither_a_handler_at_apprise_itself_nor_the_connections_log_see_an_address(caplog):
+    caplog.set_level(logging.DEBUG)
+    apprise = logging.getLogger("apprise")
+    apprise.addHandler(caplog.handler)
+    try:
+        async with refusing_server() as port:
+            for _ in range(2):
+                with pytest.raises(Permanent, match="chat: HTTP 400"):
+                    await send(f"json://127.0.0.1:{port}/{SECRET}", "Title", f"body {SECRET}", 2)
+    finally:
+        apprise.removeHandler(caplog.handler)
+    assert SECRET not in caplog.text
+
+
+def test_the_connections_of_others_are_logged_as_ever(caplog):
+    caplog.set_level(logging.DEBUG)
+    require_address("json://127.0.0.1/")
+    logging.getLogger("urllib3.connectionpool").debug("another's connection")
+    assert "another's connection" in caplog.text
+
+
+@asynccontextmanager
+async def refusing_server():
+    async def refuse(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(refuse, "127.0.0.1", 0)
+    async with server:
+        yield server.sockets[0].getsockname()[1]
 
 
 @pytest.fixture
