@@ -9,6 +9,8 @@ READY := .venv/.ready
 PACKAGES := gda flows deployments blocks
 TYPED := $(PACKAGES) $(patsubst %/__init__.py,%,$(wildcard bench/__init__.py tests/support/__init__.py tests/mutants/__init__.py tests/outage/__init__.py))
 ARGS ?=
+# Half of the tests' time is waiting for real servers and workers; a file's tests stay together, since they share those.
+JOBS ?= 2
 
 # Every later Python process starts faster when bytecode is on disk, whatever the caller's environment says.
 unexport PYTHONDONTWRITEBYTECODE
@@ -24,9 +26,9 @@ setup: $(READY) ## Install everything into .venv from the hashed lock
 demo: $(READY) ## Show it working: sandbox, Prefect server, worker and sample users on this machine
 	@$(BIN)/gda demo $(ARGS)
 
-test: check ## Run the checks and all tests with coverage (ARGS go to pytest)
+test: check ## Run the checks and all tests with coverage (ARGS go to pytest, JOBS=2 processes)
 	@rm -f .coverage .coverage.*
-	@$(BIN)/coverage run -m pytest --durations 40 --durations-min 5 $(ARGS)
+	@$(BIN)/coverage run -m pytest -n $(JOBS) --dist loadfile --durations 40 --durations-min 5 $(ARGS)
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
 
