@@ -245,9 +245,9 @@ async def one_by_one(store: Store) -> None:
 async def perform(store: Store, claim: Claim) -> None:
     """Start, read, intend, check, confirm and settle: a digest without its mail."""
     number = await store.ledger.start(claim)
-    errand = await store.effects.errand(claim)
+    errand = await store.errands.errand(claim)
     content = {"message_ids": [f"{n:016x}" for n in range(10)]}
-    await store.effects.intend(Intent(claim, f"<{claim.occurrence.id}@gda.example>", content, BUSY))
+    await store.effects.intend(Intent(claim, f"<{claim.occurrence.id}@gda.example>", BUSY, content))
     await store.ledger.check(claim)
-    await store.effects.confirm(Confirmation(claim, "250 ok", MailCursor(errand.now, ("a", "b"))))
+    await store.errands.confirm(Confirmation(claim, "250 ok", MailCursor(errand.now, ("a", "b"))))
     await store.ledger.settle(claim, number, DONE)

@@ -12,7 +12,7 @@ from gda.job import Job
 from gda.jobs import NOTICE
 from gda.notify import Channels, Delivery, open_channels, quiet_end, tell
 from gda.outcome import Done, Outcome, Skip, Snooze
-from gda.store import Asked, HeldNotice, Standing
+from gda.store import Asked, HeldNotice, NoticeErrand
 
 NOTHING = "nothing is held any more"
 NOBODY = "no channel of the user's is ready"
@@ -38,22 +38,22 @@ async def give_notice(channels: Channels, job: Job) -> Outcome:
         Unverifiable: a chat or a browser may have it.
         ClaimLost: another worker has taken the occurrence over.
     """
-    steps = channels.store.channel_steps
-    standing = await steps.standing(Asked(job.claim, str(job.occurrence.user_id), job.occurrence.dedup_key))
+    asked = Asked(job.claim, str(job.occurrence.user_id), job.occurrence.dedup_key)
+    errand = await channels.store.notice_errands.errand(asked)
     if job.payload.what == "trial":
-        told = await tell(Delivery(channels, job, standing, *TRIAL))
+        told = await tell(Delivery(channels, job, errand, *TRIAL))
         return Done(", ".join(told)) if told else Skip(NOBODY)
-    return await _tell_held(channels, job, standing)
+    return await _tell_held(channels, job, errand)
 
 
-async def _tell_held(channels: Channels, job: Job, standing: Standing) -> Outcome:
+async def _tell_held(channels: Channels, job: Job, errand: NoticeErrand) -> Outcome:
     held = await channels.store.held_notices.of(job.claim)
     if not held:
         return Skip(NOTHING)
-    until = quiet_end(standing)
-    if until is not None and not standing.steps:
+    until = quiet_end(errand)
+    if until is not None and not errand.steps:
         return Snooze(until, "the user wants quiet again")
-    told = await tell(Delivery(channels, job, standing, *as_one(held)))
+    told = await tell(Delivery(channels, job, errand, *as_one(held)))
     await channels.store.held_notices.told(job.claim)
     return Done(f"{len(held)} held, told through {', '.join(told) or 'the inbox alone'}")
 

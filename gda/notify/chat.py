@@ -34,7 +34,7 @@ async def deliver(delivery: Delivery) -> bool:
         Unverifiable: it may have arrived.
         ClaimLost: another worker has taken the occurrence over.
     """
-    preference = delivery.standing.preference
+    preference = delivery.errand.preference
     if preference is None or preference.chat_address is None:
         return False
     address = delivery.channels.opened(preference.user_id, preference.chat_address)

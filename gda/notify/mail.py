@@ -8,9 +8,8 @@ from gda.digest import Recipient, as_bytes, build_email, message_id_for
 from gda.digest.render import Rendered
 from gda.errors import InDoubt, ProviderError
 from gda.notify.steps import Delivery
-from gda.store import Step, StepDone, User
+from gda.store import SEND, Intent, Receipt, Refusal, User
 
-STEP = "send"
 LONGEST_SUBJECT = 120
 
 
@@ -25,25 +24,25 @@ async def deliver(delivery: Delivery) -> bool:
         InDoubt: an earlier attempt may have sent it, and the settling time has not passed.
         ClaimLost: another worker has taken the occurrence over.
     """
-    standing, smtp, job = delivery.standing, delivery.channels.smtp, delivery.job
+    errand, smtp, job = delivery.errand, delivery.channels.smtp, delivery.job
     if smtp is None:
         return False
-    if standing.settled(STEP):
+    if errand.settled(SEND):
         return True
-    settings, steps = delivery.channels.settings, delivery.channels.store.channel_steps
-    earlier = standing.doubtful(STEP)
-    if earlier is not None and standing.now < earlier.intent_at + timedelta(seconds=settings.mail_settling_seconds):
+    settings, journal = delivery.channels.settings, delivery.channels.store.effects
+    earlier = errand.doubtful(SEND)
+    if earlier is not None and errand.now < earlier.intent_at + timedelta(seconds=settings.mail_settling_seconds):
         raise InDoubt("an earlier attempt may have sent the mail; it is sent again after the settling time")
     sender = parseaddr(settings.mail_from)[1]
     message_id = message_id_for(job.occurrence.id, sender.partition("@")[2])
-    raw = write_mail(delivery, message_id, settings.mail_from, standing.user, standing.now)
-    await steps.intend(Step(job.claim, STEP, message_id, timedelta(seconds=settings.smtp_timeout_seconds)))
+    raw = write_mail(delivery, message_id, settings.mail_from, errand.user, errand.now)
+    await journal.intend(Intent(job.claim, message_id, timedelta(seconds=settings.smtp_timeout_seconds)))
     try:
-        reply = await smtp.send(raw, sender=sender, recipient=standing.user.email, check=job.still_mine)
+        reply = await smtp.send(raw, sender=sender, recipient=errand.user.email, check=job.still_mine)
     except ProviderError:
-        await steps.refuse(StepDone(job.claim, STEP, ""))
+        await journal.refuse(Refusal(job.claim))
         raise
-    await steps.confirm(StepDone(job.claim, STEP, reply))
+    await journal.confirm(Receipt(job.claim, reply))
     return True
 
 

@@ -9,7 +9,7 @@ from gda.notify import chat, mail, push
 from gda.notify.channels import CHAT, INBOX, MAIL, PUSH, Channels
 from gda.notify.quiet import quiet_until, read_quiet
 from gda.notify.steps import Delivery, gathered
-from gda.store import Asked, HeldNotice, NewNotification, Preference, Standing
+from gda.store import Asked, HeldNotice, NewNotification, NoticeErrand, Preference
 
 HELD = "held"
 """Stands for the channels that wait until the user's quiet hours end."""
@@ -52,14 +52,14 @@ async def notify(channels: Channels, job: Job, notice: Notice) -> tuple[str, ...
         Unverifiable: a chat or a browser may have it, and only a person may have it sent there again.
         ClaimLost: another worker has taken the occurrence over.
     """
-    standing = await channels.store.channel_steps.standing(Asked(job.claim, notice.user_id, notice.cause))
-    wanted = wanted_by(standing.preference)
+    errand = await channels.store.notice_errands.errand(Asked(job.claim, notice.user_id, notice.cause))
+    wanted = wanted_by(errand.preference)
     if INBOX in wanted:
         await channels.store.notifications.put(NewNotification(notice.user_id, notice.cause, notice.title, notice.body))
     told = tuple(name for name in wanted if name == INBOX)
-    if await _held(channels, standing, notice, wanted):
+    if await _held(channels, errand, notice, wanted):
         return (*told, HELD)
-    return (*told, *await tell(Delivery(channels, job, standing, notice.title, notice.body)))
+    return (*told, *await tell(Delivery(channels, job, errand, notice.title, notice.body)))
 
 
 async def tell(delivery: Delivery) -> tuple[str, ...]:
@@ -68,7 +68,7 @@ async def tell(delivery: Delivery) -> tuple[str, ...]:
     Raises:
         Exception: as :func:`notify`; one channel's failure stops no other.
     """
-    wanted = [name for name in wanted_by(delivery.standing.preference) if name in _LOUD]
+    wanted = [name for name in wanted_by(delivery.errand.preference) if name in _LOUD]
     done = await gathered(*(_LOUD[name](delivery) for name in wanted))
     return tuple(name for name, there in zip(wanted, done, strict=True) if there)
 
@@ -78,19 +78,19 @@ def wanted_by(preference: Preference | None) -> Sequence[str]:
     return UNCHOSEN if preference is None else preference.channels
 
 
-def quiet_end(standing: Standing) -> datetime | None:
+def quiet_end(errand: NoticeErrand) -> datetime | None:
     """When the quiet hours that the user has now end; None: there are none now."""
-    hours = standing.preference.quiet if standing.preference is not None else ""
-    return quiet_until(standing.now, read_quiet(hours) if hours else None, standing.user.timezone)
+    hours = errand.preference.quiet if errand.preference is not None else ""
+    return quiet_until(errand.now, read_quiet(hours) if hours else None, errand.user.timezone)
 
 
-async def _held(channels: Channels, standing: Standing, notice: Notice, wanted: Sequence[str]) -> bool:
-    if standing.held:
+async def _held(channels: Channels, errand: NoticeErrand, notice: Notice, wanted: Sequence[str]) -> bool:
+    if errand.held:
         return True
     # What one channel has got already is not told again with the others.
-    if notice.urgent or standing.steps or not any(name in _LOUD for name in wanted):
+    if notice.urgent or errand.steps or not any(name in _LOUD for name in wanted):
         return False
-    until = quiet_end(standing)
+    until = quiet_end(errand)
     if until is None:
         return False
     held = HeldNotice(notice.user_id, notice.cause, notice.title, notice.body, until)

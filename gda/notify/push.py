@@ -24,7 +24,7 @@ async def deliver(delivery: Delivery) -> bool:
         Unverifiable: a push may have arrived.
         ClaimLost: another worker has taken the occurrence over.
     """
-    pushes, browsers = delivery.channels.pushes, delivery.standing.subscriptions
+    pushes, browsers = delivery.channels.pushes, delivery.errand.subscriptions
     if pushes is None or not browsers:
         return False
     return any(await gathered(*(_one(delivery, pushes, each) for each in browsers)))
@@ -44,7 +44,7 @@ async def _one(delivery: Delivery, pushes: Pushes, subscription: PushSubscriptio
 async def _send(delivery: Delivery, pushes: Pushes, browser: Browser) -> str:
     settings = delivery.channels.settings
     headers = {
-        "Authorization": authorization(browser.endpoint, pushes.key, settings.push_contact, delivery.standing.now),
+        "Authorization": authorization(browser.endpoint, pushes.key, settings.push_contact, delivery.errand.now),
         "Content-Encoding": "aes128gcm",
         "Content-Type": "application/octet-stream",
         "TTL": str(settings.push_ttl_seconds),

@@ -8,7 +8,7 @@ from datetime import timedelta
 from gda.body import Job
 from gda.errors import InDoubt, Permanent, ProviderError, Unverifiable, UsageError
 from gda.notify.channels import Channels
-from gda.store import Standing, Step, StepDone
+from gda.store import Intent, NoticeErrand, Receipt, Refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class Delivery:
 
     channels: Channels
     job: Job
-    standing: Standing
+    errand: NoticeErrand
     title: str
     body: str
 
@@ -35,21 +35,21 @@ async def once(delivery: Delivery, step: str, send: Callable[[], Awaitable[str]]
         Unverifiable: it may have happened; only a person's replay repeats it.
         ClaimLost: another worker has taken the occurrence over.
     """
-    standing, steps, claim = delivery.standing, delivery.channels.store.channel_steps, delivery.job.claim
-    if standing.settled(step):
+    errand, journal, claim = delivery.errand, delivery.channels.store.effects, delivery.job.claim
+    if errand.settled(step):
         return
-    if standing.doubtful(step) is not None:
+    if errand.doubtful(step) is not None:
         raise Unverifiable(f"{step}: an earlier attempt may have told the user; look there, then replay or discard")
     busy = timedelta(seconds=3 * delivery.channels.settings.notify_timeout_seconds)
-    await steps.intend(Step(claim, step, claim.occurrence.id, busy))
+    await journal.intend(Intent(claim, claim.occurrence.id, busy, step=step))
     try:
         reply = await send()
     except ProviderError:
-        await steps.refuse(StepDone(claim, step, ""))
+        await journal.refuse(Refusal(claim, step))
         raise
     except InDoubt as doubt:
         raise Unverifiable(f"{doubt}; the user may have been told: look there, then replay or discard") from None
-    await steps.confirm(StepDone(claim, step, reply))
+    await journal.confirm(Receipt(claim, reply, step))
 
 
 async def gathered(*ways: Awaitable[bool]) -> list[bool]:

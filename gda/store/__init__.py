@@ -5,19 +5,20 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from gda.settings import Settings
-from gda.store.channel_steps import Asked, ChannelSteps, Standing, Step, StepDone
 from gda.store.cohorts import Cohort, Cohorts
 from gda.store.commands import CancelledRun, Commands, Watched
 from gda.store.consent import Consent, Dying
 from gda.store.database import Clock, Database, DatabaseClock, open_database
 from gda.store.dead_letters import DeadLetters, Group, Letter, Which
-from gda.store.effects import Confirmation, Effects, Errand, Intent
+from gda.store.effects import SEND, Effects, Intent, Receipt, Refusal
+from gda.store.errands import Confirmation, Errand, Errands
 from gda.store.group_commit import GroupCommit
 from gda.store.hand import ByHand, Target
 from gda.store.held_notices import HeldNotice, HeldNotices, ReleaseRules
 from gda.store.history import History, Story
 from gda.store.leases import Leases, NamedLease
 from gda.store.ledger import Ledger, Worker
+from gda.store.notice_errands import Asked, NoticeErrand, NoticeErrands
 from gda.store.notifications import NewNotification, Notification, Notifications
 from gda.store.notify_preferences import NotifyPreferences, Preference, PushSubscription, subscription_id
 from gda.store.promises import Defaults, Promised, Waker
@@ -41,6 +42,7 @@ from gda.store.untold import Untold
 from gda.store.users import Credentials, Users
 
 __all__ = [
+    "SEND",
     "Asked",
     "Attempt",
     "Busy",
@@ -49,7 +51,6 @@ __all__ = [
     "CalendarStep",
     "CancelledRun",
     "Change",
-    "ChannelSteps",
     "Clock",
     "Cohort",
     "Cohorts",
@@ -67,6 +68,7 @@ __all__ = [
     "Effect",
     "Effects",
     "Errand",
+    "Errands",
     "Expiring",
     "Followed",
     "Group",
@@ -82,6 +84,8 @@ __all__ = [
     "NamedLease",
     "NewNotification",
     "NewReminder",
+    "NoticeErrand",
+    "NoticeErrands",
     "Notification",
     "Notifications",
     "NotifyPreferences",
@@ -89,7 +93,9 @@ __all__ = [
     "Promised",
     "PushSubscription",
     "Queue",
+    "Receipt",
     "RefreshRules",
+    "Refusal",
     "ReleaseRules",
     "ReminderDispatch",
     "Reminders",
@@ -103,10 +109,7 @@ __all__ = [
     "Scope",
     "SeenEvents",
     "Sent",
-    "Standing",
     "Stats",
-    "Step",
-    "StepDone",
     "Store",
     "Story",
     "Sweeping",
@@ -150,7 +153,8 @@ class Store:
     ledger: Ledger
     queue: Queue
     effects: Effects
-    channel_steps: ChannelSteps
+    errands: Errands
+    notice_errands: NoticeErrands
     seen_events: SeenEvents
     history: History
     leases: Leases
@@ -185,8 +189,9 @@ def make_store(database: Database, settings: Settings) -> Store:
         revisions=Revisions(database),
         ledger=Ledger(database, settings, writes=writes, reads=reads),
         queue=Queue(database),
-        effects=Effects(writes=writes, reads=reads),
-        channel_steps=ChannelSteps(writes=writes, reads=reads),
+        effects=Effects(writes=writes),
+        errands=Errands(writes=writes, reads=reads),
+        notice_errands=NoticeErrands(reads=reads),
         seen_events=SeenEvents(writes=writes, reads=reads),
         history=History(database),
         leases=Leases(database),

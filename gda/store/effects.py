@@ -1,264 +1,154 @@
-"""The effect journal of mail digests: intent before the send, confirmation after it, the cursor moved with either.
+"""The effect journal: intent before an outward step, confirmation after it, a refusal where it is known not to be done.
 
 All verbs are guarded by the claim's fence and shared through group commits.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from operator import attrgetter
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
-from sqlalchemy import Select, and_, bindparam, insert, select, update
+from sqlalchemy import and_, bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from gda.errors import GdaError
-from gda.lifecycle import Claim, Occurrence, Status
+from gda.lifecycle import Claim
 from gda.store.claims import holders, lost
-from gda.store.conditions import IDS, Among, status_is
+from gda.store.conditions import IDS, Among
 from gda.store.group_commit import GroupCommit
-from gda.store.records import Credential, Effect, MailCursor, User
-from gda.store.tables import credentials, effects, mail_cursors, occurrences, schedules, users
-from gda.store.upserts import upsert
+from gda.store.records import Effect
+from gda.store.tables import effects
 
 SEND = "send"
-
-
-@dataclass(frozen=True, slots=True)
-class Earlier:
-    """An earlier slot of the same schedule that is not settled: its mail is not known to be delivered or not."""
-
-    schedule_id: str
-    due_at: datetime
-    slot: str
-    ready_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Errand:
-    """All that a digest needs to know before it begins, read at ``now`` (aware, by the store's clock)."""
-
-    now: datetime
-    user: User
-    credential: Credential | None
-    cursor: MailCursor | None
-    effect: Effect | None
-    earlier: Earlier | None
+"""The step of a mail: the only one of most occurrences."""
 
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """What is about to be sent: ``reference`` is the Message-ID, ``content`` what later attempts send the same from.
+    """What is about to be done: ``reference`` names it (a Message-ID), ``content`` is what later attempts send it from.
 
     Of mail that is the window by ids, never text.
 
-    ``busy`` is how long the send may take; nobody takes the occurrence over before it has passed.
+    ``busy`` is how long it may take; nobody takes the occurrence over before it has passed.
     """
 
     claim: Claim
     reference: str
-    content: dict[str, Any]
     busy: timedelta
+    content: dict[str, Any] = field(default_factory=dict)
+    step: str = SEND
 
 
 @dataclass(frozen=True, slots=True)
-class Confirmation:
-    """A send that is known to have happened; ``cursor`` None leaves the schedule's cursor alone (extra digests)."""
+class Refusal:
+    """A step that is known not to have happened."""
+
+    claim: Claim
+    step: str = SEND
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """A step that is known to have happened, and what the provider called it."""
 
     claim: Claim
     provider_reference: str
-    cursor: MailCursor | None
+    step: str = SEND
 
 
 class Effects:
     """The effect journal of one database."""
 
-    def __init__(self, *, writes: GroupCommit, reads: GroupCommit) -> None:
+    def __init__(self, *, writes: GroupCommit) -> None:
         self._write = writes
-        self._read = reads
-
-    async def errand(self, claim: Claim) -> Errand:
-        """Read user, credential, cursor and journal of a claimed occurrence. Raises GdaError when the user is gone."""
-        return await self._read(_errands, claim)
 
     async def intend(self, intent: Intent) -> Effect:
-        """Write an intent, or renew its ``busy`` time when this occurrence has one already. Raises ClaimLost."""
+        """Write an intent, or renew its ``busy`` time when this step has one already. Raises ClaimLost."""
         return await self._write(_intend, intent)
 
-    async def refuse(self, claim: Claim) -> None:
-        """Write that the send is known not to have happened, so that nobody needs to ask before the next try."""
-        await self._write(_refuse, claim)
+    async def refuse(self, refusal: Refusal) -> None:
+        """Write that the step is known not to have happened, so that nobody needs to ask before the next try."""
+        await self._write(_refuse, refusal)
 
-    async def confirm(self, confirmation: Confirmation) -> None:
-        """Write that the send happened and move the cursor, in one transaction. Raises ClaimLost."""
-        await self._write(confirm_sends, confirmation)
-
-    async def advance(self, claim: Claim, cursor: MailCursor) -> None:
-        """Move the cursor of a digest that found nothing to send. Raises ClaimLost."""
-        await self._write(_advance, Confirmation(claim, "", cursor))
+    async def confirm(self, receipt: Receipt) -> None:
+        """Write that the step happened. Raises ClaimLost."""
+        await self._write(confirm_steps, receipt)
 
 
-async def _errands(connection: AsyncConnection, claims: Sequence[Claim], now: datetime) -> list[Errand | Exception]:
-    # Before the cursors: one that settles between the two questions has moved its cursor by then.
-    waiting = await _unsettled(connection, claims)
-    people = await _by_key(connection, _PEOPLE, [c.occurrence.user_id for c in claims])
-    tokens = await _by_key(connection, _TOKENS, list(people))
-    cursors = await _by_key(connection, _CURSORS, [c.occurrence.schedule_id for c in claims])
-    journal = await _by_key(connection, _JOURNAL, [c.occurrence.id for c in claims])
-    return [_errand(claim, now, people, tokens, cursors, journal, waiting) for claim in claims]
+async def journal_of(connection: AsyncConnection, occurrence_ids: Sequence[str]) -> dict[tuple[str, str], Effect]:
+    """The steps of some occurrences, by occurrence and step."""
+    if not occurrence_ids:
+        return {}
+    rows = await connection.execute(_JOURNAL, {"ids": list(occurrence_ids)})
+    return {(row.occurrence_id, row.step): Effect(*_values(row)) for row in rows.all()}
+
+
+async def confirm_steps(
+    connection: AsyncConnection, receipts: Sequence[Receipt], now: datetime
+) -> list[Exception | None]:
+    """Confirm steps; ``ClaimLost`` for those whose claim is no longer held."""
+    kept = await _held(connection, receipts)
+    if kept:
+        await connection.execute(_CONFIRM, [_confirmation(receipt, now) for receipt in kept.values()])
+    return [None if _among(kept, receipt) else lost(receipt.claim) for receipt in receipts]
 
 
 async def _intend(connection: AsyncConnection, intents: Sequence[Intent], now: datetime) -> list[Effect | Exception]:
-    mine = await holders(connection, [intent.claim for intent in intents])
-    kept = [intent for intent in intents if (intent.claim.occurrence.id, intent.claim.fence) in mine]
-    ids = [intent.claim.occurrence.id for intent in kept]
-    known = await _by_key(connection, _JOURNAL, ids)
-    rows = [_effect_row(intent, now) for intent in kept if intent.claim.occurrence.id not in known]
-    again = [intent for intent in kept if intent.claim.occurrence.id in known]
-    if rows:
-        await connection.execute(_INTEND, rows)
+    kept = await _held(connection, intents)
+    ids = [occurrence_id for occurrence_id, _ in kept]
+    known = await journal_of(connection, ids)
+    new = [_row(intent, now) for key, intent in kept.items() if key not in known]
+    again = [_reopening(intent, now) for key, intent in kept.items() if key in known]
+    if new:
+        await connection.execute(_INTEND, new)
     if again:
-        await connection.execute(_REOPEN, [_reopen_values(intent, now) for intent in again])
-    journal = await _by_key(connection, _JOURNAL, ids)
-    return [
-        _effect(journal[intent.claim.occurrence.id]) if intent.claim.occurrence.id in journal else lost(intent.claim)
-        for intent in intents
-    ]
+        await connection.execute(_REOPEN, again)
+    journal = await journal_of(connection, ids)
+    return [journal[_key(intent)] if _among(kept, intent) else lost(intent.claim) for intent in intents]
 
 
-async def _refuse(connection: AsyncConnection, claims: Sequence[Claim], now: datetime) -> list[Exception | None]:
-    mine = await holders(connection, claims)
-    kept = [claim for claim in claims if (claim.occurrence.id, claim.fence) in mine]
+async def _refuse(connection: AsyncConnection, refusals: Sequence[Refusal], now: datetime) -> list[Exception | None]:
+    kept = await _held(connection, refusals)
     if kept:
-        await connection.execute(_REFUSE, [{"b_id": c.occurrence.id, "b_fence": c.fence} for c in kept])
-    return [None for _ in claims]
+        values = [{"b_id": key[0], "b_step": key[1], "b_fence": each.claim.fence} for key, each in kept.items()]
+        await connection.execute(_REFUSE, values)
+    return [None for _ in refusals]
 
 
-async def confirm_sends(
-    connection: AsyncConnection, items: Sequence[Confirmation], now: datetime
-) -> list[Exception | None]:
-    """Confirm sends and move their cursors; ``ClaimLost`` for those that are no longer held."""
+class _OfAStep(Protocol):
+    @property
+    def claim(self) -> Claim: ...
+
+    @property
+    def step(self) -> str: ...
+
+
+_Item = TypeVar("_Item", bound=_OfAStep)
+
+
+def _key(item: _OfAStep) -> tuple[str, str]:
+    return item.claim.occurrence.id, item.step
+
+
+async def _held(connection: AsyncConnection, items: Sequence[_Item]) -> dict[tuple[str, str], _Item]:
+    """Those whose claim is still held, by occurrence and step."""
     mine = await holders(connection, [item.claim for item in items])
-    kept = [item for item in items if (item.claim.occurrence.id, item.claim.fence) in mine]
-    if kept:
-        await connection.execute(_CONFIRM, [_confirm_values(item, now) for item in kept])
-    await _move_cursors(connection, kept)
-    return [None if (i.claim.occurrence.id, i.claim.fence) in mine else lost(i.claim) for i in items]
+    return {_key(item): item for item in items if (item.claim.occurrence.id, item.claim.fence) in mine}
 
 
-async def _advance(connection: AsyncConnection, items: Sequence[Confirmation], now: datetime) -> list[Exception | None]:
-    mine = await holders(connection, [item.claim for item in items])
-    await _move_cursors(connection, [i for i in items if (i.claim.occurrence.id, i.claim.fence) in mine])
-    return [None if (i.claim.occurrence.id, i.claim.fence) in mine else lost(i.claim) for i in items]
+def _among(kept: Mapping[tuple[str, str], _OfAStep], item: _OfAStep) -> bool:
+    """Whether ``item`` is held; a late writer may stand in one group with whoever took its occurrence over."""
+    holder = kept.get(_key(item))
+    return holder is not None and holder.claim.fence == item.claim.fence
 
 
-async def _move_cursors(connection: AsyncConnection, items: Sequence[Confirmation]) -> None:
-    wanted = {i.claim.occurrence.schedule_id: i.cursor for i in items if i.cursor and i.claim.occurrence.schedule_id}
-    # A schedule removed meanwhile has no cursor to move; what was sent is confirmed all the same.
-    there = await _by_key(connection, _SCHEDULES, list(wanted))
-    rows = [
-        {"schedule_id": key, "up_to": cursor.up_to, "recent_ids": list(cursor.recent_ids)}
-        for key, cursor in wanted.items()
-        if key in there
-    ]
-    if rows:
-        # Only forward: the replay of an old digest must not bring back what later ones have listed.
-        await connection.execute(upsert(connection, mail_cursors, rising="up_to"), rows)
-
-
-_UNSETTLED = select(*(occurrences.c[name] for name in Earlier.__dataclass_fields__)).where(
-    Among(occurrences.c.user_id, IDS),
-    occurrences.c.kind == bindparam("b_kind"),
-    occurrences.c.due_at < bindparam("b_until", type_=occurrences.c.due_at.type),
-    status_is(Status.SCHEDULED, Status.RUNNING, Status.RETRYING),
-    occurrences.c.schedule_id.is_not(None),
-    occurrences.c.slot.is_not(None),
-)
-_PEOPLE = select(users).where(Among(users.c.id, IDS))
-_TOKENS = select(credentials).where(Among(credentials.c.user_id, IDS))
-_CURSORS = select(mail_cursors).where(Among(mail_cursors.c.schedule_id, IDS))
 _JOURNAL = select(effects).where(Among(effects.c.occurrence_id, IDS))
-_SCHEDULES = select(schedules.c.id).where(Among(schedules.c.id, IDS))
-
-
-async def _by_key(connection: AsyncConnection, query: Select[Any], keys: Sequence[str | None]) -> dict[str, Any]:
-    """The rows of ``query`` by their first column, which is one of ``keys``."""
-    wanted = {key for key in keys if key is not None}
-    if not wanted:
-        return {}
-    rows = await connection.execute(query, {"ids": list(wanted)})
-    return {row[0]: row for row in rows.all()}
-
-
-_user_values = attrgetter(*User.__dataclass_fields__)
-_credential_values = attrgetter(*Credential.__dataclass_fields__)
-_effect_values = attrgetter(*Effect.__dataclass_fields__)
-
-
-def _errand(
-    claim: Claim,
-    now: datetime,
-    people: dict[str, Any],
-    tokens: dict[str, Any],
-    cursors: dict[str, Any],
-    journal: dict[str, Any],
-    waiting: Sequence[Earlier],
-) -> Errand | Exception:
-    occurrence = claim.occurrence
-    person = people.get(occurrence.user_id or "")
-    if person is None:
-        return GdaError(f"user {occurrence.user_id!r} was removed after occurrence {occurrence.id} was promised")
-    token = tokens.get(person.id)
-    cursor = cursors.get(occurrence.schedule_id or "")
-    effect = journal.get(occurrence.id)
-    return Errand(
-        now=now,
-        user=User(*_user_values(person)),
-        credential=Credential(*_credential_values(token)) if token else None,
-        cursor=MailCursor(cursor.up_to, tuple(cursor.recent_ids)) if cursor else None,
-        effect=_effect(effect) if effect else None,
-        earlier=None if occurrence.extra else _before(occurrence, waiting),
-    )
-
-
-async def _unsettled(connection: AsyncConnection, claims: Sequence[Claim]) -> list[Earlier]:
-    rows = await connection.execute(
-        _UNSETTLED,
-        {
-            "ids": [c.occurrence.user_id for c in claims if c.occurrence.user_id is not None],
-            "b_kind": claims[0].occurrence.kind,
-            "b_until": max(c.occurrence.due_at for c in claims),
-        },
-    )
-    return [Earlier(*row) for row in rows.all()]
-
-
-def _before(occurrence: Occurrence, waiting: Sequence[Earlier]) -> Earlier | None:
-    mine = [e for e in waiting if e.schedule_id == occurrence.schedule_id and e.due_at < occurrence.due_at]
-    return min(mine, key=attrgetter("due_at"), default=None)
-
-
-def _effect(row: Any) -> Effect:
-    return Effect(*_effect_values(row))
-
-
-def _effect_row(intent: Intent, now: datetime) -> dict[str, Any]:
-    return {
-        "occurrence_id": intent.claim.occurrence.id,
-        "step": SEND,
-        "state": "intent",
-        "fence": intent.claim.fence,
-        "reference": intent.reference,
-        "content": intent.content,
-        "intent_at": now,
-        "busy_until": now + intent.busy,
-    }
-
-
 _INTEND = insert(effects)
-_OPEN = and_(effects.c.occurrence_id == bindparam("b_id"), effects.c.step == SEND, effects.c.state != "confirmed")
+_OPEN = and_(
+    effects.c.occurrence_id == bindparam("b_id"), effects.c.step == bindparam("b_step"), effects.c.state != "confirmed"
+)
 
-# The first intent's window stays: a retry must send what was promised first, not what it would find now.
+# The first intent's content stays: a retry must send what was promised first, not what it would find now.
 _REOPEN = (
     update(effects)
     .where(_OPEN)
@@ -277,21 +167,37 @@ _CONFIRM = (
         provider_reference=bindparam("b_provider_reference"),
     )
 )
+_values = attrgetter(*Effect.__dataclass_fields__)
 
 
-def _reopen_values(intent: Intent, now: datetime) -> dict[str, Any]:
+def _row(intent: Intent, now: datetime) -> dict[str, Any]:
+    return {
+        "occurrence_id": intent.claim.occurrence.id,
+        "step": intent.step,
+        "state": "intent",
+        "fence": intent.claim.fence,
+        "reference": intent.reference,
+        "content": intent.content,
+        "intent_at": now,
+        "busy_until": now + intent.busy,
+    }
+
+
+def _reopening(intent: Intent, now: datetime) -> dict[str, Any]:
     return {
         "b_id": intent.claim.occurrence.id,
+        "b_step": intent.step,
         "b_fence": intent.claim.fence,
         "b_now": now,
         "b_busy": now + intent.busy,
     }
 
 
-def _confirm_values(item: Confirmation, now: datetime) -> dict[str, Any]:
+def _confirmation(receipt: Receipt, now: datetime) -> dict[str, Any]:
     return {
-        "b_id": item.claim.occurrence.id,
-        "b_fence": item.claim.fence,
+        "b_id": receipt.claim.occurrence.id,
+        "b_step": receipt.step,
+        "b_fence": receipt.claim.fence,
         "b_now": now,
-        "b_provider_reference": item.provider_reference[:255],
+        "b_provider_reference": receipt.provider_reference[:255],
     }

@@ -17,7 +17,7 @@ from gda.novelty.model import Seen, instant_of, moment_from
 from gda.store.calendar_tables import calendar_cursors, seen_events
 from gda.store.claims import holders, lost
 from gda.store.conditions import IDS, Among
-from gda.store.effects import Confirmation, confirm_sends
+from gda.store.effects import Receipt, confirm_steps
 from gda.store.group_commit import GroupCommit
 from gda.store.tables import schedules
 from gda.store.upserts import upsert
@@ -115,8 +115,8 @@ async def _recall(
 
 
 async def _confirm(connection: AsyncConnection, items: Sequence[_Told], now: datetime) -> list[Exception | None]:
-    sends = [Confirmation(item.claim, item.provider_reference, None) for item in items]
-    answers = await confirm_sends(connection, sends, now)
+    receipts = [Receipt(item.claim, item.provider_reference) for item in items]
+    answers = await confirm_steps(connection, receipts, now)
     await _learn(connection, [item for item, answer in zip(items, answers, strict=True) if answer is None], now)
     return answers
 

@@ -28,7 +28,8 @@ from gda.delivery import smtp
 from gda.enqueue import NewJob, OnConflict, Unique, enqueue
 from gda.job import Job, JobType
 from gda.jobs import DIGEST
-from gda.jobs.digest import digest, open_tools
+from gda.jobs.digest import digest
+from gda.jobs.mailing import open_tools
 from gda.jobs.token_refresh import promise_batch, token_refresh
 from gda.lifecycle import Status
 from gda.outcome import Done, Outcome

@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 
 from gda.errors import ClaimLost
 from gda.lifecycle import Claim, DeadReason, Settlement, Status
-from gda.store import ByHand, Confirmation, Credential, Intent, MailCursor, Scope, Store, Waker, Which, Worker
+from gda.store import ByHand, Confirmation, Credential, Intent, MailCursor, Refusal, Scope, Store, Waker, Which, Worker
 from tests.builders import MORNING, VirtualClock, a_store, a_user_with_digest
 
 ALL = Scope("digest")
@@ -80,14 +80,14 @@ async def test_a_cursor_that_cannot_be_moved_leaves_the_mail_unconfirmed(databas
     async with a_store(database_url, clock=VirtualClock(MORNING)) as store:
         await owed(store, "ada")
         claim = await claimed(store, "ada", "w")
-        await store.effects.intend(Intent(claim, "<1@gda>", {"window": "first"}, timedelta(seconds=30)))
+        await store.effects.intend(Intent(claim, "<1@gda>", timedelta(seconds=30), {"window": "first"}))
         confirmation = Confirmation(claim, "250 ok", MailCursor(MORNING, ("m1",)))
         async with without_table(store, "gda_mail_cursors"):
             with pytest.raises(DBAPIError):
-                await store.effects.confirm(confirmation)
+                await store.errands.confirm(confirmation)
         [doubtful] = (await store.history.story(claim.occurrence.id)).effects
-        await store.effects.confirm(confirmation)
-        errand = await store.effects.errand(claim)
+        await store.errands.confirm(confirmation)
+        errand = await store.errands.errand(claim)
 
     assert doubtful.state == "intent"
     assert errand.effect is not None
@@ -104,14 +104,14 @@ async def test_a_late_worker_writes_no_intent_no_confirmation_and_no_cursor(data
         cursor = MailCursor(MORNING, ("m1",))
 
         with pytest.raises(ClaimLost):
-            await store.effects.intend(Intent(late, "<1@gda>", {"window": "late"}, timedelta(seconds=30)))
-        await store.effects.intend(Intent(taker, "<1@gda>", {"window": "taker"}, timedelta(seconds=30)))
+            await store.effects.intend(Intent(late, "<1@gda>", timedelta(seconds=30), {"window": "late"}))
+        await store.effects.intend(Intent(taker, "<1@gda>", timedelta(seconds=30), {"window": "taker"}))
         with pytest.raises(ClaimLost):
-            await store.effects.confirm(Confirmation(late, "250 late", cursor))
+            await store.errands.confirm(Confirmation(late, "250 late", cursor))
         with pytest.raises(ClaimLost):
-            await store.effects.advance(late, cursor)
-        await store.effects.refuse(late)
-        errand = await store.effects.errand(taker)
+            await store.errands.advance(late, cursor)
+        await store.effects.refuse(Refusal(late))
+        errand = await store.errands.errand(taker)
 
     assert errand.effect is not None
     assert (errand.effect.state, errand.effect.content, errand.cursor) == ("intent", {"window": "taker"}, None)
@@ -134,7 +134,7 @@ async def test_nobody_is_taken_over_while_a_send_may_still_be_under_way(database
     async with a_store(database_url, clock=clock) as store:
         await owed(store, "ada")
         claim = await claimed(store, "ada", "sender")
-        await store.effects.intend(Intent(claim, "<1@gda>", {}, timedelta(seconds=300)))
+        await store.effects.intend(Intent(claim, "<1@gda>", timedelta(seconds=300)))
         clock.advance(seconds=61)
         while_sending = await store.ledger.recover()
         clock.advance(seconds=240)
@@ -159,8 +159,8 @@ async def test_each_errand_of_a_shared_read_holds_its_own_users_things(database_
         await store.credentials.put([Credential(n, "google", f"sealed for {n}", None, None, "active") for n in PEOPLE])
         claims = await store.ledger.claim(ALL, Worker("w"), limit=10)
         for claim in claims:
-            await store.effects.advance(claim, MailCursor(MORNING, (f"mail of {claim.occurrence.user_id}",)))
-        errands = await asyncio.gather(*(store.effects.errand(claim) for claim in claims))
+            await store.errands.advance(claim, MailCursor(MORNING, (f"mail of {claim.occurrence.user_id}",)))
+        errands = await asyncio.gather(*(store.errands.errand(claim) for claim in claims))
 
     for user, errand in zip([claim.occurrence.user_id for claim in claims], errands, strict=True):
         assert errand.user.id == user

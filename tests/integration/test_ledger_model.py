@@ -29,7 +29,7 @@ from gda.lifecycle import Claim, decide
 from gda.outcome import Done, Fail, Hold, Outcome, Retry, Skip, Snooze
 from gda.retry import RetryPolicy
 from gda.store import ByHand, Intent, MailCursor, Scope, Waker, Which, Worker
-from gda.store.effects import Confirmation
+from gda.store.errands import Confirmation
 from tests.integration.ledger_model import LEASE, MOST_ATTEMPTS, SETTLED, WAITING, Row
 from tests.integration.ledger_stage import NoJitter, Stage
 from tests.support.postgres import Postgres
@@ -155,7 +155,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def intends(self, claim: Claim) -> None:
         row = self.rows[claim.occurrence.id]
-        if self.agree(claim, self.store.effects.intend(Intent(claim, "<1@gda>", {}, BUSY))) and row.effect is None:
+        if self.agree(claim, self.store.effects.intend(Intent(claim, "<1@gda>", BUSY))) and row.effect is None:
             row.effect, row.busy = "intent", self.clock.instant + BUSY
         elif self.holds(claim) and row.effect == "intent":
             row.busy = self.clock.instant + BUSY
@@ -163,7 +163,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def confirms(self, claim: Claim) -> None:
         row = self.rows[claim.occurrence.id]
         cursor = MailCursor(self.clock.instant)
-        if self.agree(claim, self.store.effects.confirm(Confirmation(claim, "250", cursor))):
+        if self.agree(claim, self.store.errands.confirm(Confirmation(claim, "250", cursor))):
             self.cursors[row.user] = cursor.up_to
             row.effect = "confirmed" if row.effect else None
 

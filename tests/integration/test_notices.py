@@ -20,12 +20,12 @@ from gda.outcome import Done, Outcome
 from gda.sandbox.faults import Fault
 from gda.settings import Settings
 from gda.store import (
-    ChannelSteps,
+    Effects,
     GroupCommit,
     Preference,
     PushSubscription,
+    Receipt,
     ReleaseRules,
-    StepDone,
     Store,
     Waker,
     Which,
@@ -208,10 +208,10 @@ async def test_no_answer_in_time_is_doubt_and_waits_for_nobody_elses_retries(dat
         assert scene.heard() == each("About rain")
 
 
-class DiesBeforeTheOutcome(ChannelSteps):
+class DiesBeforeTheOutcome(Effects):
     """A journal whose worker is gone when the outcome is to be written."""
 
-    async def confirm(self, done: StepDone) -> None:
+    async def confirm(self, receipt: Receipt) -> None:
         """Write nothing."""
         raise OSError
 
@@ -219,9 +219,8 @@ class DiesBeforeTheOutcome(ChannelSteps):
 async def test_a_worker_that_dies_before_the_outcome_leaves_a_chat_in_doubt(database_url):
     async with a_scene(database_url, "chat") as scene:
         alive, store = scene.ledger, scene.ledger.store
-        writes, reads = (GroupCommit(way, store.database.clock) for way in (store.database.write, store.database.read))
-        dying = DiesBeforeTheOutcome(writes=writes, reads=reads)
-        scene.ledger = replace(alive, store=replace(store, channel_steps=dying))
+        dying = DiesBeforeTheOutcome(writes=GroupCommit(store.database.write, store.database.clock))
+        scene.ledger = replace(alive, store=replace(store, effects=dying))
         assert (await scene.told("rain")).startswith("retrying: ")
         scene.ledger = alive
         assert await scene.again() == "1 dead"

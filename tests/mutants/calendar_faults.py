@@ -13,9 +13,9 @@ CALENDAR_FAULTS = (
         (
             Edit(
                 JOB,
-                "    effect = await tools.store.effects.intend(",
-                "    await tools.store.seen_events.advance(job.claim, news.step)\n"
-                "    effect = await tools.store.effects.intend(",
+                "    return await send(mailing, EventLetter(mailing, news))\n",
+                "    await store.seen_events.advance(job.claim, news.step)\n"
+                "    return await send(mailing, EventLetter(mailing, news))\n",
             ),
         ),
         (f"{NOVEL}test_a_report_that_dies_leaves_its_changes_to_the_next[sqlite]",),

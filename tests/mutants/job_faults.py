@@ -7,10 +7,10 @@ WINDOWS = "tests/integration/test_digest_windows.py::"
 SECRETS = "tests/integration/test_secrets_stay_inside.py::"
 IN_DOUBT = f"{DIGEST}test_while_the_index_is_late_a_mail_in_doubt_waits_unburnt_and_is_found_later"
 
-DIGEST_FILE, RETRY, LIFECYCLE = "gda/jobs/digest.py", "gda/retry.py", "gda/lifecycle.py"
-INTEND = (
-    "    effect = await tools.store.effects.intend(Intent(job.claim, message_id, found.to_json(), busy))\n    try:\n"
-)
+DIGEST_FILE, MAILING = "gda/jobs/digest.py", "gda/jobs/mailing.py"
+RETRY, LIFECYCLE = "gda/retry.py", "gda/lifecycle.py"
+INTEND = "    effect = await tools.store.effects.intend(Intent(job.claim, message_id, busy, letter.content))\n"
+CONFIRM = "    await letter.confirm(reply)\n"
 
 JOB_FAULTS = (
     Fault(
@@ -18,9 +18,9 @@ JOB_FAULTS = (
         ("I1",),
         (
             Edit(
-                DIGEST_FILE,
+                MAILING,
                 INTEND,
-                "    await tools.store.effects.advance(job.claim, found.cursor)\n" + INTEND,
+                "    await tools.store.errands.advance(job.claim, letter.found.cursor)\n" + INTEND,
             ),
         ),
         (f"{WINDOWS}test_what_a_dead_digest_would_have_listed_stands_in_the_next_one",),
@@ -31,9 +31,8 @@ JOB_FAULTS = (
         (
             Edit(
                 DIGEST_FILE,
-                "    messages = await read_messages(gmail, found.window.message_ids)\n"
-                "    return await send(tools, job, errand, gmail, found, messages)\n",
-                "    return await send_new(tools, job, errand, gmail)\n",
+                "    if errand.effect is None:\n",
+                "    if errand.effect is None or errand.effect.state == 'refused':\n",
             ),
         ),
         (f"{WINDOWS}test_mail_that_comes_between_two_attempts_stands_in_the_next_digest_only",),
@@ -42,17 +41,12 @@ JOB_FAULTS = (
         "intent written after the send",
         ("I2",),
         (
-            Edit(DIGEST_FILE, INTEND, "    try:\n"),
+            Edit(MAILING, INTEND, ""),
+            Edit(MAILING, CONFIRM, INTEND.replace("effect = ", "") + CONFIRM),
             Edit(
-                DIGEST_FILE,
-                "    return await confirm(tools, job, found, reply)\n\n\nasync def confirm(",
-                "    await tools.store.effects.intend(Intent(job.claim, message_id, found.to_json(), busy))\n"
-                "    return await confirm(tools, job, found, reply)\n\n\nasync def confirm(",
-            ),
-            Edit(
-                DIGEST_FILE,
+                MAILING,
                 "find_sent(message_id, job.occurrence.id, effect.intent_at)",
-                "find_sent(message_id, job.occurrence.id, errand.now)",
+                "find_sent(message_id, job.occurrence.id, mailing.errand.now)",
             ),
         ),
         (f"{IN_DOUBT}[False]",),
@@ -60,7 +54,7 @@ JOB_FAULTS = (
     Fault(
         "in doubt treated as not sent at once",
         ("I2",),
-        (Edit(DIGEST_FILE, "        if errand.now < settled_at:\n", "        if False:\n"),),
+        (Edit(MAILING, "        if now < settled_at:\n", "        if False:\n"),),
         (f"{WINDOWS}test_a_mail_that_still_cannot_be_found_before_the_settling_time_is_waited_for_and_not_sent_again",),
     ),
     Fault(
@@ -68,11 +62,11 @@ JOB_FAULTS = (
         ("I2",),
         (
             Edit(
-                DIGEST_FILE,
-                "        if not await gmail.find_sent(message_id, job.occurrence.id, effect.intent_at):\n"
+                MAILING,
+                "        if not await mailing.gmail.find_sent(message_id, job.occurrence.id, effect.intent_at):\n"
                 "            raise\n"
-                '        reply = "found in the mailbox"\n',
-                "        await tools.store.effects.refuse(job.claim)\n        raise\n",
+                "        reply = FOUND\n",
+                "        await tools.store.effects.refuse(Refusal(job.claim))\n        raise\n",
             ),
         ),
         (f"{DIGEST}test_a_server_that_drops_the_line_after_taking_the_mail_is_asked_and_not_sent_to_again",),

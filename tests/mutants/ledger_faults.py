@@ -7,7 +7,7 @@ GUARDS = "tests/integration/test_ledger_guards.py::"
 DEATHS = "tests/fundamentals/test_process_death.py::"
 
 CLAIMS, LEDGER_FILE, SETTLEMENTS = "gda/store/claims.py", "gda/store/ledger.py", "gda/store/settlements.py"
-RECOVERY, PROMISES, EFFECTS = "gda/store/recovery.py", "gda/store/promises.py", "gda/store/effects.py"
+RECOVERY, PROMISES, ERRANDS = "gda/store/recovery.py", "gda/store/promises.py", "gda/store/errands.py"
 SCHEMA_1 = "gda/store/migrations/versions/v0001_ledger.py"
 UNIQUE_NAME = '        sa.UniqueConstraint("kind", "dedup_key", name=op.f("uq_gda_occurrences_kind_dedup_key")),\n'
 IN_TWO = '{0}await connection.exec_driver_sql("COMMIT")\n{0}await connection.exec_driver_sql("BEGIN IMMEDIATE")\n'
@@ -243,7 +243,7 @@ LEDGER_FAULTS = (
     Fault(
         "the credential of whoever comes first in a shared read",
         ("I8",),
-        (Edit(EFFECTS, "    token = tokens.get(person.id)\n", "    token = next(iter(tokens.values()), None)\n"),),
+        (Edit(ERRANDS, "    token = tokens.get(person.id)\n", "    token = next(iter(tokens.values()), None)\n"),),
         (f"{GUARDS}test_each_errand_of_a_shared_read_holds_its_own_users_things[sqlite]",),
     ),
     Fault(
@@ -251,7 +251,7 @@ LEDGER_FAULTS = (
         ("I1", "I2"),
         (
             Edit(
-                EFFECTS,
+                ERRANDS,
                 "    await _move_cursors(connection, kept)\n",
                 IN_TWO.format("    ") + "    await _move_cursors(connection, kept)\n",
             ),

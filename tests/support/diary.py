@@ -12,7 +12,7 @@ from selectolax.lexbor import LexborHTMLParser
 from gda.binding import bind
 from gda.delivery.smtp import SmtpPool
 from gda.google.http import open_http
-from gda.jobs.digest import digest_tools
+from gda.jobs.mailing import mail_tools
 from gda.jobs.novel_events import novel_events
 from gda.runner import Desk, WakeUp, settle_alone, wake
 from gda.sandbox import Sandbox
@@ -132,5 +132,5 @@ async def a_diary(
         clock.advance(days=2)
         http = await stack.enter_async_context(open_http(configured))
         smtp = await stack.enter_async_context(SmtpPool(configured))
-        tools = digest_tools(configured, store, Vault.from_settings(configured), http, smtp)
+        tools = mail_tools(configured, store, Vault.from_settings(configured), http, smtp)
         yield Diary(Desk(store, bind(novel_events, configured, tools), configured), store, google, clock)
