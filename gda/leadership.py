@@ -56,7 +56,10 @@ class Leadership:
     def require(self) -> None:
         """Make sure that the lease is held. Raises NotLeader."""
         if not self.leading:
-            raise NotLeader(f"another instance holds the lease {self._name!r}; it does this work now")
+            raise NotLeader(
+                f"another instance holds the lease {self._name!r} and does this work now; if it died, the lease ends "
+                f"within {self._ttl.total_seconds():g} s: try again then"
+            )
 
     async def __aenter__(self) -> Self:
         await self._acquire(seize=self._seize)

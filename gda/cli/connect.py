@@ -22,13 +22,14 @@ PATIENCE_SECONDS = 300
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """What a new grant led to; ``lacking`` says what it cannot be used for."""
+    """What a new grant led to: ``lacking`` says what it cannot be used for, ``waiting`` names kind and queue of what goes on."""
 
     user: str
     account: str
     lacking: tuple[str, ...]
     released: int
     expired: int
+    waiting: tuple[tuple[str, str], ...]
 
 
 async def connect(
@@ -68,8 +69,8 @@ async def connect(
         show_fields({"connected": done.user, "account": done.account, "released": done.released})
     for use in done.lacking:
         say(f"not granted: {use}; run `gda connect {done.user}` again to grant it")
-    if done.released:
-        await ask_for_drain("digest")
+    for kind, queue in done.waiting:
+        await ask_for_drain(kind, queue)
 
 
 async def grant_access(
@@ -98,7 +99,9 @@ async def grant_access(
             "account in the browser, or say --other-account if both are the same person's"
         )
     released, expired = await opened.consent.granted(_sealed(vault, person.id, grant))
-    return Connected(person.id, account, lacking, len(released), len(expired))
+    ready = [await opened.ledger.get(each) for each in released]
+    waiting = sorted({(each.kind, each.queue) for each in ready})
+    return Connected(person.id, account, lacking, len(released), len(expired), tuple(waiting))
 
 
 async def ask_person(

@@ -200,7 +200,9 @@ async def a_crew(url: str, **changes: Any) -> AsyncIterator[Crew]:
         settings = sandbox_settings(google, url, **SHORT | changes)
         store = await stack.enter_async_context(a_store(url, **SHORT | changes))
         command = [sys.executable, "-m", "tests.chaos.worker"]
-        parent = await asyncio.create_subprocess_exec(*command, stdin=-1, stdout=-1)
+        # What is killed writes no coverage, and the tests of one process run the same lines.
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
+        parent = await asyncio.create_subprocess_exec(*command, stdin=-1, stdout=-1, env=environment)
         crew = Crew(store, settings, google, parent)
         listening = asyncio.create_task(crew.listen())
         try:

@@ -75,16 +75,18 @@ async def connected(desk: Desk, **options: object) -> httpx.Response:
 
 async def test_a_user_who_consents_has_sealed_tokens_and_held_work_goes_on(monkeypatch, capsys):
     async with a_desk(monkeypatch, capsys) as desk:
-        await desk.store.schedules.set(Wish("ada", "digest", "daily 07:30"))
-        await desk.store.ledger.promise_by_hand(Scope("digest", user_id="ada"), ByHand(), Waker("hand"))
-        assert len(await desk.store.ledger.hold("consent:google", user_id="ada")) == 1
+        for kind in ("digest", "novel-events"):
+            await desk.store.schedules.set(Wish("ada", kind, "daily 07:30"))
+            await desk.store.ledger.promise_by_hand(Scope(kind, user_id="ada"), ByHand(), Waker("hand"))
+        assert len(await desk.store.ledger.hold("consent:google", user_id="ada")) == 2
         await desk.store.users.set_status("ada", "needs-consent")
         page = await connected(desk, json=True)
         told = json.loads(capsys.readouterr().out)
         credential = await desk.store.credentials.get("ada")
         assert (await desk.store.users.get("ada")).status == "active"
     account = desk.google.sandbox.accounts.by_email(ADA)
-    assert (told["account"], told["released"] + told["expired"], told["lacking"]) == (ADA, 1, [])
+    assert (told["account"], told["released"], told["expired"], told["lacking"]) == (ADA, 2, 0, [])
+    assert told["waiting"] == [["digest", "default"], ["novel-events", "default"]]
     assert "You may close this page" in page.text
     assert credential is not None
     assert account is not None
