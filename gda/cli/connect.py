@@ -22,7 +22,7 @@ PATIENCE_SECONDS = 300
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """What a new grant led to: ``lacking`` says what it cannot be used for, ``waiting`` names kind and queue of what goes on."""
+    """What a grant led to: ``lacking`` is what it cannot be used for, ``waiting`` kind and queue of what goes on."""
 
     user: str
     account: str
