@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
-from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import ColumnElement, Integer, and_, bindparam, case, func, insert, select, update
@@ -19,13 +18,12 @@ from gda.store.tables import attempts, occurrences
 
 OCCURRENCE_COLUMNS = tuple(occurrences.c[name] for name in Occurrence.__dataclass_fields__)
 _INSTANT = occurrences.c.ready_at.type
-_values = attrgetter(*Occurrence.__dataclass_fields__)
 _STATUS = list(Occurrence.__dataclass_fields__).index("status")
 
 
 def occurrence_from(row: Any) -> Occurrence:
-    """Make the frozen value of a row that holds ``OCCURRENCE_COLUMNS``."""
-    values = list(_values(row))
+    """Make the frozen value of a row that begins with ``OCCURRENCE_COLUMNS``."""
+    values = list(row[: len(OCCURRENCE_COLUMNS)])
     values[_STATUS] = Status(values[_STATUS])
     return Occurrence(*values)
 

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from gda.errors import UsageError
 from gda.settings import PLAIN_NAME
+from gda.store import sqlite_driver
 
 SQLITE_BUSY_MILLISECONDS = 30_000
 DRIVERS = {"sqlite": "aiosqlite", "postgresql": "asyncpg"}
@@ -140,7 +141,8 @@ def _postgresql_engine(url: URL, pool_size: int, patience: timedelta, schema: st
 
 
 def _sqlite_engine(url: Any, pool_size: int) -> AsyncEngine:
-    engine = create_async_engine(url, pool_size=pool_size, connect_args={"timeout": SQLITE_BUSY_MILLISECONDS / 1000})
+    asked = {"timeout": SQLITE_BUSY_MILLISECONDS / 1000, "async_creator_fn": sqlite_driver.connect}
+    engine = create_async_engine(url, pool_size=pool_size, connect_args=asked)
 
     @event.listens_for(engine.sync_engine, "connect")
     def _configure(connection: Any, _record: Any) -> None:

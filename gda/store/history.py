@@ -58,7 +58,8 @@ class History:
     async def story(self, occurrence_id: str) -> Story:
         """Everything about one occurrence; an unambiguous beginning of its id is enough. Raises UnknownOccurrence."""
         async with self._database.read() as connection:
-            query = select(occurrences).where(occurrences.c.id.startswith(occurrence_id, autoescape=True)).limit(2)
+            query = select(*OCCURRENCE_COLUMNS, occurrences.c.flow_run_id).limit(2)
+            query = query.where(occurrences.c.id.startswith(occurrence_id, autoescape=True))
             rows = (await connection.execute(query)).all()
             if len(rows) != 1 or not occurrence_id:
                 raise UnknownOccurrence(
