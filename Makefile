@@ -28,7 +28,7 @@ demo: $(READY) ## Show it working: sandbox, Prefect server, worker and sample us
 
 test: check ## Run the checks and all tests with coverage (ARGS go to pytest, JOBS=2 processes)
 	@rm -f .coverage .coverage.*
-	@$(BIN)/coverage run -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --durations 40 --durations-min 5 $(ARGS)
+	@$(BIN)/coverage run -m pytest -n $(JOBS) --dist loadgroup --no-loadscope-reorder --durations 40 --durations-min 5 $(ARGS)
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
 

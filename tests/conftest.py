@@ -12,6 +12,7 @@ import pytest
 
 from tests.support.postgres import Postgres, running_postgres
 
+WITH_WORKERS = ("acceptance", "outage")
 WITHOUT_POSTGRES = "GDA_TEST_WITHOUT_POSTGRES"
 FOR_TESTS = (WITHOUT_POSTGRES, "GDA_CHAOS")
 """What the tests themselves are told; GDA knows nothing of it."""
@@ -29,6 +30,14 @@ def pytest_configure() -> None:
     os.environ["PREFECT_HOME"] = home.name
     os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
     os.environ["DO_NOT_TRACK"] = "1"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep a file's tests in one process, for they share servers, and all that start real workers one after another."""
+    for item in items:
+        folder = item.path.parent.name
+        group = "real workers" if folder in WITH_WORKERS else f"{folder}/{item.path.name}"
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 def pytest_unconfigure() -> None:

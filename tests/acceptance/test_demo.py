@@ -16,7 +16,7 @@ import pytest
 
 from gda.cli.processes import MARK
 
-DEMO_SECONDS = 300
+DEMO_SECONDS = 600
 NASTY = {
     "no-headers": b"\r\nOnly a body.\r\n",
     "empty": b"",
