@@ -19,7 +19,7 @@ from gda.store.conditions import ENABLED, IDS, Among, status_is
 from gda.store.database import Database
 from gda.store.promises import Defaults, Waker, age_limit, insert_new, occurrence_row, promise_due
 from gda.store.scopes import Scope, due_schedules, occurrence_condition, schedules_with_owner
-from gda.store.sweeping import next_kind
+from gda.store.sweeping import NEXT_KIND
 from gda.store.tables import occurrences, schedules
 
 PAUSED = "paused in Prefect"
@@ -181,7 +181,7 @@ class Commands:
 
 async def _kinds(connection: AsyncConnection) -> list[str]:
     found, kind = [], ""
-    while kind := (await connection.scalar(next_kind(kind))) or "":
+    while kind := (await connection.scalar(NEXT_KIND, {"after": kind})) or "":
         found.append(kind)
     return found
 

@@ -4,12 +4,13 @@ import uuid
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 from sqlalchemy import ColumnElement, Integer, Select, bindparam, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.dml import ReturningInsert
 
 from gda.errors import InvalidSchedule
 from gda.lifecycle import Status
@@ -273,10 +274,16 @@ async def insert_new(connection: AsyncConnection, rows: Sequence[dict[str, Any]]
     """
     if not rows:
         return set()
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    statement = dialect.insert(occurrences).on_conflict_do_nothing(index_elements=["kind", "dedup_key"])
-    result = await connection.execute(statement.returning(occurrences.c.id), list(rows))
+    result = await connection.execute(_inserting(connection.dialect.name), list(rows))
     return set(result.scalars())
+
+
+@cache
+def _inserting(dialect_name: str) -> ReturningInsert[Any]:
+    dialect = sqlite if dialect_name == "sqlite" else postgresql
+    statement = dialect.insert(occurrences).on_conflict_do_nothing(index_elements=["kind", "dedup_key"])
+    inserting: ReturningInsert[Any] = statement.returning(occurrences.c.id)
+    return inserting
 
 
 _MOVE = (

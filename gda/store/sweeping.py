@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, and_, func, or_, select, text
+from sqlalchemy import Select, String, and_, bindparam, func, or_, select, text
 
 from gda.lifecycle import Status
 from gda.store.database import Database
@@ -21,6 +21,36 @@ _ENABLED = text("gda_schedules.enabled")
 _WAITING = text("gda_occurrences.status IN ('scheduled', 'retrying')")
 _RUNNING = text("gda_occurrences.status = 'running'")
 _FINISHED = text("gda_occurrences.status IN ('done', 'skipped', 'cancelled', 'discarded')")
+
+
+# Made once, for they are asked every minute: spelling one takes SQLAlchemy longer than its answer takes.
+NEXT_KIND = (
+    select(schedules.c.kind)
+    .where(_ENABLED, schedules.c.kind > bindparam("after", type_=String))
+    .order_by(schedules.c.kind)
+    .limit(1)
+)
+"""The first kind behind ``after`` that has an enabled schedule: one step through the index of due ones."""
+
+_OVERDUE_SPREADS = (
+    select(schedules.c.spread_seconds, func.min(schedules.c.next_due_at).label("earliest"))
+    .where(
+        _ENABLED,
+        schedules.c.kind == bindparam("kind", type_=String),
+        schedules.c.next_due_at <= bindparam("until", type_=schedules.c.next_due_at.type),
+    )
+    .group_by(schedules.c.spread_seconds)
+)
+_UNSERVED = or_(
+    occurrences.c.status == Status.RETRYING,
+    occurrences.c.woken_by != "schedule",
+    occurrences.c.ready_at <= bindparam("b_late", type_=occurrences.c.ready_at.type),
+)
+_READY = (
+    select(occurrences.c.kind, occurrences.c.queue, func.count().label("number"))
+    .where(_WAITING, occurrences.c.ready_at <= bindparam("b_now", type_=occurrences.c.ready_at.type), _UNSERVED)
+    .group_by(occurrences.c.kind, occurrences.c.queue)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +75,8 @@ class Sweeping:
         async with self._database.read() as connection:
             now = await self._database.clock.now(connection)
             kind = ""
-            while kind := (await connection.scalar(next_kind(kind))) or "":
-                rows = await connection.execute(overdue_spreads(kind, now - grace))
+            while kind := (await connection.scalar(NEXT_KIND, {"after": kind})) or "":
+                rows = await connection.execute(_OVERDUE_SPREADS, {"kind": kind, "until": now - grace})
                 for row in rows:
                     if row.earliest <= now - grace - timedelta(seconds=row.spread_seconds):
                         found[kind].append(row.spread_seconds)
@@ -75,7 +105,8 @@ class Sweeping:
     async def waiting(self, grace: timedelta) -> list[Waiting]:
         """What waits to be performed, by kind and queue; slots only once their own wake-up is late by ``grace``."""
         async with self._database.read() as connection:
-            rows = await connection.execute(ready(await self._database.clock.now(connection), grace))
+            now = await self._database.clock.now(connection)
+            rows = await connection.execute(_READY, {"b_now": now, "b_late": now - grace})
             return [Waiting(row.kind, row.queue, row.number) for row in rows]
 
     async def active_runs(self, window: timedelta) -> set[str]:
@@ -89,34 +120,6 @@ class Sweeping:
             owners = await connection.execute(select(leases.c.owner).where(leases.c.expires_at > since))
             named = {row.owner.rpartition(":")[2] for row in owners}
             return named | {row.flow_run_id for part in rows for row in part}
-
-
-def next_kind(after: str) -> Select[Any]:
-    """The first kind behind ``after`` that has an enabled schedule: one step through the index of due ones."""
-    return select(schedules.c.kind).where(_ENABLED, schedules.c.kind > after).order_by(schedules.c.kind).limit(1)
-
-
-def overdue_spreads(kind: str, until: datetime) -> Select[Any]:
-    """The spreads among overdue schedules of ``kind``, with the earliest due time of each."""
-    return (
-        select(schedules.c.spread_seconds, func.min(schedules.c.next_due_at).label("earliest"))
-        .where(_ENABLED, schedules.c.kind == kind, schedules.c.next_due_at <= until)
-        .group_by(schedules.c.spread_seconds)
-    )
-
-
-def ready(now: datetime, grace: timedelta) -> Select[Any]:
-    """Ready occurrences counted by kind and queue."""
-    unserved = or_(
-        occurrences.c.status == Status.RETRYING,
-        occurrences.c.woken_by != "schedule",
-        occurrences.c.ready_at <= now - grace,
-    )
-    return (
-        select(occurrences.c.kind, occurrences.c.queue, func.count().label("number"))
-        .where(_WAITING, occurrences.c.ready_at <= now, unserved)
-        .group_by(occurrences.c.kind, occurrences.c.queue)
-    )
 
 
 def leased_since(since: datetime) -> Select[Any]:

@@ -16,11 +16,11 @@ from sqlalchemy import event
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import StaticPool
 
-from gda.store import Database, upgrade
+from gda.store import Database, sqlite_driver, upgrade
 from tests.builders import VirtualClock
 
 
-class AtOnce(aiosqlite.Connection):
+class AtOnce(sqlite_driver.Connection):
     """The driver's connection without its thread."""
 
     def __init__(self) -> None:
@@ -28,6 +28,7 @@ class AtOnce(aiosqlite.Connection):
         self._tx: Any = _Steps()
 
     async def _execute(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        self._at_rest = False
         return fn(*args, **kwargs)
 
     def __await__(self) -> Generator[Any, None, aiosqlite.Connection]:

@@ -35,6 +35,7 @@ LINES: dict[str, str | timedelta] = {
 """What people ask for, as they spell it, and the cron line or period that the oracle reads; and ``once`` besides."""
 ONCE = "once "
 _WEIGHTS = (15, 20, 22, 10, 8, 5, 5, 6, 5, 4, 2, 1)
+_LINES_OF_A_ZONE = 5
 _CATCH_UP = ("latest", "latest", "latest", "all", "none")
 SPREAD = timedelta(minutes=30)
 _WORTH = timedelta(hours=2)
@@ -91,7 +92,8 @@ class Deed:
 def arrivals(rng: random.Random, users: int, zones: tuple[str, ...], at: datetime, prefix: str) -> list[Deed]:
     """The users as they come, each with a first wish."""
     names = (f"{prefix}{number:04}" for number in range(users))
-    return [Deed(at, name, "join", zones[n % len(zones)], _asked(rng, at)) for n, name in enumerate(names)]
+    homes = ((name, zones[n % len(zones)]) for n, name in enumerate(names))
+    return [Deed(at, name, "join", zone, _asked(rng, at, zone)) for name, zone in homes]
 
 
 def deeds(
@@ -133,12 +135,16 @@ def _deed(rng: random.Random, old: Deed, at: datetime, verb: str, zones: tuple[s
     if verb == "move":
         return replace(old, at=at, verb=verb, zone=rng.choice(zones))
     if verb == "set":
-        return replace(old, at=at, verb=verb, asked=_asked(rng, at))
+        return replace(old, at=at, verb=verb, asked=_asked(rng, at, old.zone))
     return replace(old, at=at, verb=verb)
 
 
-def _asked(rng: random.Random, at: datetime) -> Asked:
-    spelling = rng.choices(list(LINES), _WEIGHTS)[0]
+def _asked(rng: random.Random, at: datetime, zone: str) -> Asked:
+    """A wish; the people of one zone ask for five of the lines, so that cohorts have members as real ones have."""
+    turn = ZONES.index(zone)
+    lines, weights = list(LINES) * 2, _WEIGHTS * 2
+    own = slice(turn % len(LINES), turn % len(LINES) + _LINES_OF_A_ZONE)
+    spelling = rng.choices(lines[own], weights[own])[0]
     if rng.random() < 0.03:
         local = at.replace(hour=rng.randrange(24), minute=rng.choice((0, 30)), second=0, microsecond=0, tzinfo=None)
         spelling = f"{ONCE}{local + timedelta(days=rng.randrange(2, 30)):%Y-%m-%dT%H:%M}"
