@@ -1,7 +1,7 @@
 """What no crash, no late worker and no neighbour may break: writes that belong together, fences, and whose is whose."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
@@ -35,14 +35,37 @@ async def claimed(store: Store, user: str, owner: str, *, suspects: bool = False
     return claim
 
 
+REFUSING = {
+    "sqlite": (
+        ["CREATE TRIGGER full_disk BEFORE INSERT ON {table} BEGIN SELECT RAISE(ABORT, 'the disk is full'); END"],
+        ["DROP TRIGGER full_disk"],
+    ),
+    "postgresql": (
+        [
+            "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS "
+            "'BEGIN RAISE EXCEPTION ''the disk is full''; END'",
+            "CREATE TRIGGER full_disk BEFORE INSERT ON {table} EXECUTE FUNCTION full_disk()",
+        ],
+        ["DROP TRIGGER full_disk ON {table}", "DROP FUNCTION full_disk"],
+    ),
+}
+"""By database: what lets a table refuse new rows, and what ends that."""
+
+
 @asynccontextmanager
-async def without_table(store: Store, name: str) -> AsyncIterator[None]:
-    """A table that cannot be written for a while, as when a disk is full: it has another name."""
-    async with store.database.write() as connection:
-        await connection.execute(text(f"ALTER TABLE {name} RENAME TO away"))
+async def full(store: Store, table: str) -> AsyncIterator[None]:
+    """A table that can be read and takes no new row, as when a disk is full."""
+    made, removed = REFUSING[store.database.engine.dialect.name]
+    await perform(store, [statement.format(table=table) for statement in made])
     yield
+    await perform(store, [statement.format(table=table) for statement in removed])
+
+
+async def perform(store: Store, statements: Sequence[str]) -> None:
+    """Execute statements in a transaction."""
     async with store.database.write() as connection:
-        await connection.execute(text(f"ALTER TABLE away RENAME TO {name}"))
+        for statement in statements:
+            await connection.execute(text(statement))
 
 
 async def test_a_promise_that_cannot_be_written_leaves_its_schedule_where_it_was(database_url):
@@ -51,7 +74,7 @@ async def test_a_promise_that_cannot_be_written_leaves_its_schedule_where_it_was
         await a_user_with_digest(store, expression="daily 07:30")
         [before] = await store.schedules.all()
         clock.advance(hours=2)
-        async with without_table(store, "gda_occurrences"):
+        async with full(store, "gda_occurrences"):
             with pytest.raises(DBAPIError):
                 await store.ledger.promise(ALL, Waker("schedule"))
         [after] = await store.schedules.all()
@@ -65,7 +88,7 @@ async def test_what_cannot_be_buried_has_not_died(database_url):
     async with a_store(database_url, clock=VirtualClock(MORNING)) as store:
         await owed(store, "ada")
         claim = await claimed(store, "ada", "w")
-        async with without_table(store, "gda_dead_letters"):
+        async with full(store, "gda_dead_letters"):
             with pytest.raises(DBAPIError):
                 await store.ledger.settle(claim, 1, DEAD)
         alive = await store.ledger.get(claim.occurrence.id)
@@ -82,7 +105,7 @@ async def test_a_cursor_that_cannot_be_moved_leaves_the_mail_unconfirmed(databas
         claim = await claimed(store, "ada", "w")
         await store.effects.intend(Intent(claim, "<1@gda>", timedelta(seconds=30), {"window": "first"}))
         confirmation = Confirmation(claim, "250 ok", MailCursor(MORNING, ("m1",)))
-        async with without_table(store, "gda_mail_cursors"):
+        async with full(store, "gda_mail_cursors"):
             with pytest.raises(DBAPIError):
                 await store.errands.confirm(confirmation)
         [doubtful] = (await store.history.story(claim.occurrence.id)).effects
