@@ -7,9 +7,10 @@ brings the answer here. A schedule that is paused is marked, which is what `gda 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, bindparam, select, text, update
+from sqlalchemy import ColumnElement, Select, String, bindparam, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gda.errors import InvalidSchedule
@@ -73,8 +74,9 @@ class Commands:
         async with self._database.read() as connection:
             until = await self._database.clock.now(connection) + early
             kinds = [kind] if kind is not None else await _kinds(connection)
-            queries = [marked(kind), *(due(one, until) for one in kinds)]
-            rows = [row for query in queries for row in await connection.execute(query)]
+            rows = (await connection.execute(marked(kind))).all()
+            for one in kinds:
+                rows = [*rows, *await connection.execute(_DUE, {"b_kind": one, "b_until": until})]
         found = {row.id: row for row in rows}
         return [
             Watched(
@@ -186,11 +188,14 @@ async def _kinds(connection: AsyncConnection) -> list[str]:
     return found
 
 
-def due(kind: str, until: datetime) -> Select[Any]:
-    """Schedules of ``kind`` with a slot without a row, due by ``until``."""
-    return schedules_with_owner().where(ENABLED, schedules.c.kind == kind, schedules.c.next_due_at <= until)
+_DUE = schedules_with_owner().where(
+    ENABLED,
+    schedules.c.kind == bindparam("b_kind", type_=String),
+    schedules.c.next_due_at <= bindparam("b_until", type_=schedules.c.next_due_at.type),
+)
 
 
+@cache
 def marked(kind: str | None) -> Select[Any]:
     """Schedules (of ``kind``) that were paused in Prefect when last seen."""
     query = schedules_with_owner().where(MARKED)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, bindparam, delete, select, text, update
+from sqlalchemy import Integer, bindparam, delete, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -62,14 +62,11 @@ class HeldNotices:
         """
         async with self._database.read() as connection:
             now = await self._database.clock.now(connection)
-            if (await connection.execute(over(now, 1))).first() is None:
+            if (await connection.execute(_OVER, {"b_now": now, "b_most": 1})).first() is None:
                 return []
         async with self._database.write() as connection:
             now = await self._database.clock.now(connection)
-            query = over(now, limit)
-            if connection.dialect.name == "postgresql":
-                query = query.with_for_update(of=held_notices, skip_locked=True)
-            rows = (await connection.execute(query)).all()
+            rows = (await connection.execute(_TAKING, {"b_now": now, "b_most": limit})).all()
             wanted = {row.user_id: _occurrence(row, rules, waker, now) for row in rows}
             new = await insert_new(connection, list(wanted.values()))
             if wanted:
@@ -96,12 +93,20 @@ class HeldNotices:
 _OLDEST_FIRST = (held_notices.c.created_at, held_notices.c.cause)
 
 
-def over(now: datetime, limit: int) -> Select[Any]:
-    """Users with notices whose quiet hours are over, with their timezone and when that was."""
-    joined = select(held_notices.c.user_id, held_notices.c.release_at, users.c.timezone)
-    joined = joined.join(users, users.c.id == held_notices.c.user_id)
-    due = (_WAITING, held_notices.c.release_at <= now, users.c.status != "paused")
-    return joined.where(*due).order_by(held_notices.c.release_at).limit(limit)
+# Users with notices whose quiet hours are over, with their timezone and when that was.
+_OVER = (
+    select(held_notices.c.user_id, held_notices.c.release_at, users.c.timezone)
+    .join(users, users.c.id == held_notices.c.user_id)
+    .where(
+        _WAITING,
+        held_notices.c.release_at <= bindparam("b_now", type_=held_notices.c.release_at.type),
+        users.c.status != "paused",
+    )
+    .order_by(held_notices.c.release_at)
+    .limit(bindparam("b_most", type_=Integer))
+)
+# SQLite has no row locks, and leaves FOR UPDATE out.
+_TAKING = _OVER.with_for_update(of=held_notices, skip_locked=True)
 
 
 def _occurrence(row: Any, rules: ReleaseRules, waker: Waker, now: datetime) -> dict[str, Any]:

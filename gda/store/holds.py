@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, update
+from sqlalchemy import and_, bindparam, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gda.lifecycle import Status
@@ -38,7 +38,7 @@ async def release(
     held = and_(status_is(Status.HELD), occurrences.c.reason == cause)
     if user_id is not None:
         held = and_(held, occurrences.c.user_id == user_id)
-    stale = await _expire(connection, held, now)
+    stale = [row.id for row in await connection.execute(_EXPIRE.where(held), {"b_now": now})]
     rows = await connection.execute(
         update(occurrences)
         .where(held)
@@ -50,7 +50,7 @@ async def release(
 
 async def expire_held(connection: AsyncConnection, now: datetime) -> list[str]:
     """Skip what has been held past its value; returns the ids."""
-    return await _expire(connection, status_is(Status.HELD), now)
+    return [row.id for row in await connection.execute(_EXPIRE, {"b_now": now})]
 
 
 async def cancel(connection: AsyncConnection, ids: Sequence[str], reason: str, now: datetime) -> list[str]:
@@ -64,12 +64,13 @@ async def cancel(connection: AsyncConnection, ids: Sequence[str], reason: str, n
     return [row.id for row in rows]
 
 
-async def _expire(connection: AsyncConnection, held: ColumnElement[bool], now: datetime) -> list[str]:
-    rows = await connection.execute(
-        update(occurrences)
-        .where(held, occurrences.c.expires_at <= now)
-        .values(status=Status.SKIPPED, reason="held until it was no longer worth doing: " + occurrences.c.reason)
-        .values(finished_at=now)
-        .returning(occurrences.c.id)
+_EXPIRE = (
+    update(occurrences)
+    .where(status_is(Status.HELD), occurrences.c.expires_at <= bindparam("b_now", type_=occurrences.c.expires_at.type))
+    .values(
+        status=Status.SKIPPED,
+        reason="held until it was no longer worth doing: " + occurrences.c.reason,
+        finished_at=bindparam("b_now", type_=occurrences.c.finished_at.type),
     )
-    return [row.id for row in rows]
+    .returning(occurrences.c.id)
+)
