@@ -2,8 +2,11 @@
 
 import asyncio
 import signal
+import sqlite3
 import sys
 from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -14,8 +17,10 @@ from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, tempor
 from prefect.states import Scheduled
 
 from deployments.apply import Applied, apply, read_existing
+from deployments.leftovers import remove_runs_of_replaced_schedules
 from deployments.planning import applying, make_plan
 from deployments.pools import ensure_pool, pool_specs
+from deployments.wire import create_payload
 from gda.errors import NotLeader, Unavailable
 from gda.glue.sweeping import close_runs
 from gda.settings import Settings
@@ -126,6 +131,37 @@ async def test_a_server_that_refuses_calls_or_loses_answers_ends_up_the_same(pre
     assert sorted(TITLES) == made
     assert doubled == {}
     assert (again.created, again.updated, again.deleted) == (0, 0, 0)
+
+
+@contextmanager
+def as_the_scheduler_does(server: PrefectServer, deployment: str) -> Iterator[Callable[[], int]]:
+    """Remember the deployment's runs, and yield what inserts them again: its transactions read and write apart."""
+    with closing(sqlite3.connect(server.home / "prefect.db", timeout=60, isolation_level=None)) as database:
+        database.execute("CREATE TEMP TABLE made AS SELECT * FROM flow_run WHERE 0")
+        database.execute("INSERT INTO temp.made SELECT * FROM flow_run WHERE deployment_id = ?", [deployment])
+        yield lambda: database.execute("INSERT INTO flow_run SELECT * FROM temp.made").rowcount
+
+
+async def test_what_the_scheduler_adds_late_for_a_creation_that_was_repeated_is_removed(prefect_server, tmp_path):
+    async with deployed(prefect_server, f"sqlite+aiosqlite:///{tmp_path}/gda.db") as place:
+        await a_user_with_digest(place.store)
+        planned = await place.planned()
+        first = await place.applied()
+        await place.coming(first)
+        [spec] = planned.create
+        again = create_payload(spec, str(await place.client.create_flow_from_name(spec.flow_name)))
+        with as_the_scheduler_does(prefect_server, first.id) as insert_late:
+            answer = (await place.client.request("POST", "/deployments/", json=again)).json()
+            late = insert_late()
+        await place.coming(first)
+        before = await doubled_runs(place.client)
+        removed = await remove_runs_of_replaced_schedules(place.client, [answer])
+        left = await place.client.read_flow_runs()
+        after = await doubled_runs(place.client)
+
+    assert before
+    assert (removed, after) == (late, {})
+    assert {str(run.created_by.id) for run in left if run.created_by} == {answer["schedules"][0]["id"]}
 
 
 async def test_a_server_that_refuses_everything_is_given_up_with_a_sentence(prefect_server, tmp_path):

@@ -86,7 +86,7 @@ async def test_a_member_who_joins_before_the_look_up_is_served_and_one_who_has_l
         await store.schedules.set(Wish("bruno", "digest", "daily 23:11"))
         shared = await laid_out(store, scene.client, COHORT)
         await store.schedules.enable("ada", "digest", "default", enabled=False)
-        await store.schedules.set(Wish("bruno", "digest", cohort.expression))
+        await store.schedules.set(Wish("bruno", "digest", cohort.expression, catch_up_window=timedelta(days=2)))
         await due_since_yesterday(store)
         served = await scene.ran(tasks=2, expression=cohort.expression, timezone=cohort.timezone)
         mails = [len(scene.house.accepted(user)) for user in users]

@@ -91,6 +91,7 @@ async def test_its_cron_with_seconds_wakes_it_quick_run_means_the_latest_slot_an
     assert {(row.user_id, row.reason) for row in done} == {(None, "nobody")}
     assert by_hand.state is not None
     assert by_hand.state.is_completed()
-    assert "settled" in str(by_hand.state.message) or by_hand.state.message == "1 done"
+    said = str(by_hand.state.message)
+    assert "settled" in said or said.startswith("1 done"), "slots that passed meanwhile may be refused beside it"
     assert paused.changes == 0
     assert paused.paused_by_hand == (PausedByHand("run-job/operator tally", "often"),)

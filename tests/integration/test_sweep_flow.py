@@ -118,7 +118,7 @@ async def test_the_flow_sweeps_and_while_it_does_a_second_says_that_it_does_not_
     for name, value in environment_of(settings).items():
         monkeypatch.setenv(name, value)
     async with a_store(database_url, clock=VirtualClock(MORNING)) as past:
-        await a_user_with_digest(past)
+        await a_user_with_digest(past, catch_up_window=timedelta(days=2))
     async with prefect_server.client() as client, a_store(database_url) as store, prefect_within_this_process():
         await apply_system(client, settings, find_file())
         other = await store.leases.acquire("sweep", "other", timedelta(minutes=1))

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,7 @@ def sandbox_settings(google: RunningSandbox, database_url: str, **changes: Any) 
 async def settle_in(
     store: Store, settings: Settings, google: RunningSandbox, users: Sequence[str], mail: Path | str | None
 ) -> None:
-    """Make users with sandbox accounts, credentials and a daily digest."""
+    """Make users with sandbox accounts, credentials and a daily digest, whose last slot counts at any hour of a day."""
     vault = Vault.from_settings(settings)
     for user in users:
         account = google.sandbox.open_account(
@@ -75,7 +76,7 @@ async def settle_in(
         await store.users.add(f"{user}@example.org", timezone="Europe/London")
         sealed = vault.seal(user, account.refresh_token)
         await store.credentials.put([Credential(user, "google", sealed, None, None, "active")])
-        await store.schedules.set(Wish(user, "digest", "daily 07:30"))
+        await store.schedules.set(Wish(user, "digest", "daily 07:30", catch_up_window=timedelta(days=2)))
 
 
 @asynccontextmanager
