@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import event
 from sqlalchemy.engine import make_url
 
-from gda.store import Database
+from gda.store import Database, sqlite_driver
 
 PRAGMAS = ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON")
 
@@ -71,30 +71,28 @@ def recorded(database: Database) -> Iterator[Script]:
 
 
 async def replayed(script: Script, url: str) -> float:
-    """Send ``script`` to the database at ``url`` through its bare driver; the seconds it took."""
+    """Send ``script`` to the database at ``url`` through the driver that GDA uses, bare; the seconds it took."""
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite":
-        return await _through_aiosqlite(script, str(parsed.database))
+        return await _through_sqlite(script, str(parsed.database))
     return await _through_asyncpg(script, parsed.set(drivername="postgresql").render_as_string(hide_password=False))
 
 
-async def _through_aiosqlite(script: Script, path: str) -> float:
-    import aiosqlite
-
-    async with aiosqlite.connect(path, isolation_level=None) as connection:
+async def _through_sqlite(script: Script, path: str) -> float:
+    connection = await sqlite_driver.connect(path, isolation_level=None)
+    try:
         for pragma in PRAGMAS:
-            await connection.execute(f"PRAGMA {pragma}")
+            await (await connection.cursor()).execute(f"PRAGMA {pragma}")
         started = time.perf_counter()
         for statements, ending in script.transactions:
+            await (await connection.cursor()).execute("BEGIN IMMEDIATE" if ending == "COMMIT" else "BEGIN")
             for statement in statements:
-                if statement.many:
-                    await connection.executemany(statement.sql, statement.parameters)
-                else:
-                    cursor = await connection.execute(statement.sql, statement.parameters)
-                    await cursor.fetchall()
-                    await cursor.close()
-            await connection.execute(ending)
+                cursor = await connection.cursor()
+                await (cursor.executemany if statement.many else cursor.execute)(statement.sql, statement.parameters)
+            await (await connection.cursor()).execute(ending)
         return time.perf_counter() - started
+    finally:
+        await connection.close()
 
 
 async def _through_asyncpg(script: Script, url: str) -> float:

@@ -137,11 +137,8 @@ def lost(claim: Claim) -> ClaimLost:
     )
 
 
-_LAST_NUMBERS = (
-    select(attempts.c.occurrence_id, func.max(attempts.c.number))
-    .where(Among(attempts.c.occurrence_id, IDS))
-    .group_by(attempts.c.occurrence_id)
-)
+_LAST_NUMBER = select(func.max(attempts.c.number)).where(attempts.c.occurrence_id == occurrences.c.id).scalar_subquery()
+_STARTING = _HOLDERS.add_columns(func.coalesce(_LAST_NUMBER, 0))
 _BEGIN = insert(attempts)
 _BEGUN = (
     update(occurrences)
@@ -156,15 +153,15 @@ async def start(connection: AsyncConnection, claims: Sequence[Claim], now: datet
     Returns:
         For each claim the attempt's number, or ``ClaimLost``.
     """
-    mine = await holders(connection, claims)
-    found = await connection.execute(_LAST_NUMBERS, {"ids": [item.occurrence.id for item in claims]})
-    numbers: dict[str, int] = {identity: last for identity, last in found.all()}
+    found = await connection.execute(_STARTING, {"ids": [item.occurrence.id for item in claims]})
+    numbers = {(identity, fence): last for identity, fence, last in found.all()}
     rows, answers = [], list[int | Exception]()
     for item in claims:
-        if (item.occurrence.id, item.fence) not in mine:
+        key = (item.occurrence.id, item.fence)
+        if key not in numbers:
             answers.append(lost(item))
             continue
-        number = numbers[item.occurrence.id] = numbers.get(item.occurrence.id, 0) + 1
+        number = numbers[key] = numbers[key] + 1
         answers.append(number)
         rows.append(
             {

@@ -96,14 +96,15 @@ async def confirm_steps(
 async def _intend(connection: AsyncConnection, intents: Sequence[Intent], now: datetime) -> list[Effect | Exception]:
     kept = await _held(connection, intents)
     ids = [occurrence_id for occurrence_id, _ in kept]
-    known = await journal_of(connection, ids)
-    new = [_row(intent, now) for key, intent in kept.items() if key not in known]
-    again = [_reopening(intent, now) for key, intent in kept.items() if key in known]
+    journal = await journal_of(connection, ids)
+    new = {key: _row(intent, now) for key, intent in kept.items() if key not in journal}
+    again = [_reopening(intent, now) for key, intent in kept.items() if key in journal]
     if new:
-        await connection.execute(_INTEND, new)
+        await connection.execute(_INTEND, list(new.values()))
+        journal |= {key: _written(row) for key, row in new.items()}
     if again:
         await connection.execute(_REOPEN, again)
-    journal = await journal_of(connection, ids)
+        journal |= await journal_of(connection, ids)
     return [journal[_key(intent)] if _among(kept, intent) else lost(intent.claim) for intent in intents]
 
 
@@ -181,6 +182,11 @@ def _row(intent: Intent, now: datetime) -> dict[str, Any]:
         "intent_at": now,
         "busy_until": now + intent.busy,
     }
+
+
+def _written(row: Mapping[str, Any]) -> Effect:
+    """What reading a new row would give."""
+    return Effect(**{name: row.get(name) for name in Effect.__dataclass_fields__})
 
 
 def _reopening(intent: Intent, now: datetime) -> dict[str, Any]:

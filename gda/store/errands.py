@@ -6,10 +6,11 @@ All verbs are guarded by the claim's fence and shared through group commits.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import Select, bindparam, select
+from sqlalchemy import bindparam, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gda.errors import GdaError
@@ -77,11 +78,10 @@ class Errands:
 async def _errands(connection: AsyncConnection, claims: Sequence[Claim], now: datetime) -> list[Errand | Exception]:
     # Before the cursors: one that settles between the two questions has moved its cursor by then.
     waiting = await _unsettled(connection, claims)
-    people = await _by_key(connection, _PEOPLE, [c.occurrence.user_id for c in claims])
-    tokens = await _by_key(connection, _TOKENS, list(people))
-    cursors = await _by_key(connection, _CURSORS, [c.occurrence.schedule_id for c in claims])
-    journal = await journal_of(connection, [c.occurrence.id for c in claims])
-    return [_errand(claim, now, people, tokens, cursors, journal, waiting) for claim in claims]
+    ids = [claim.occurrence.id for claim in claims]
+    known = {row[0]: row for row in (await connection.execute(_KNOWN, {"ids": ids})).all()}
+    journal = await journal_of(connection, ids)
+    return [_errand(claim, now, known.get(claim.occurrence.id), journal, waiting) for claim in claims]
 
 
 async def _confirm(connection: AsyncConnection, items: Sequence[Confirmation], now: datetime) -> list[Exception | None]:
@@ -101,7 +101,7 @@ async def _advance(connection: AsyncConnection, items: Sequence[Confirmation], n
 async def _move_cursors(connection: AsyncConnection, items: Sequence[Confirmation]) -> None:
     wanted = {i.claim.occurrence.schedule_id: i.cursor for i in items if i.cursor and i.claim.occurrence.schedule_id}
     # A schedule removed meanwhile has no cursor to move; what was sent is confirmed all the same.
-    there = await _by_key(connection, _SCHEDULES, list(wanted))
+    there = set((await connection.execute(_SCHEDULES, {"ids": list(wanted)})).scalars()) if wanted else set[str]()
     rows = [
         {"schedule_id": key, "up_to": cursor.up_to, "recent_ids": list(cursor.recent_ids)}
         for key, cursor in wanted.items()
@@ -120,45 +120,36 @@ _UNSETTLED = select(*(occurrences.c[name] for name in Earlier.__dataclass_fields
     occurrences.c.schedule_id.is_not(None),
     occurrences.c.slot.is_not(None),
 )
-_PEOPLE = select(users).where(Among(users.c.id, IDS))
-_TOKENS = select(credentials).where(Among(credentials.c.user_id, IDS))
-_CURSORS = select(mail_cursors).where(Among(mail_cursors.c.schedule_id, IDS))
+_USER = tuple(users.c[name] for name in User.__dataclass_fields__)
+_CREDENTIAL = tuple(credentials.c[name] for name in Credential.__dataclass_fields__)
+_CURSOR = (mail_cursors.c.up_to, mail_cursors.c.recent_ids)
+_KNOWN = (
+    select(occurrences.c.id, *_USER, *_CREDENTIAL, *_CURSOR)
+    .join_from(occurrences, users, users.c.id == occurrences.c.user_id)
+    .outerjoin(credentials, credentials.c.user_id == users.c.id)
+    .outerjoin(mail_cursors, mail_cursors.c.schedule_id == occurrences.c.schedule_id)
+    .where(Among(occurrences.c.id, IDS))
+)
 _SCHEDULES = select(schedules.c.id).where(Among(schedules.c.id, IDS))
-
-
-async def _by_key(connection: AsyncConnection, query: Select[Any], keys: Sequence[str | None]) -> dict[str, Any]:
-    """The rows of ``query`` by their first column, which is one of ``keys``."""
-    wanted = {key for key in keys if key is not None}
-    if not wanted:
-        return {}
-    rows = await connection.execute(query, {"ids": list(wanted)})
-    return {row[0]: row for row in rows.all()}
-
-
-_user_values = attrgetter(*User.__dataclass_fields__)
-_credential_values = attrgetter(*Credential.__dataclass_fields__)
 
 
 def _errand(
     claim: Claim,
     now: datetime,
-    people: dict[str, Any],
-    tokens: dict[str, Any],
-    cursors: dict[str, Any],
+    known: Sequence[Any] | None,
     journal: Mapping[tuple[str, str], Effect],
     waiting: Sequence[Earlier],
 ) -> Errand | Exception:
     occurrence = claim.occurrence
-    person = people.get(occurrence.user_id or "")
-    if person is None:
+    if known is None:
         return GdaError(f"user {occurrence.user_id!r} was removed after occurrence {occurrence.id} was promised")
-    token = tokens.get(person.id)
-    cursor = cursors.get(occurrence.schedule_id or "")
+    values = iter(known[1:])
+    user, credential, (up_to, recent_ids) = (list(islice(values, n)) for n in (len(_USER), len(_CREDENTIAL), 2))
     return Errand(
         now=now,
-        user=User(*_user_values(person)),
-        credential=Credential(*_credential_values(token)) if token else None,
-        cursor=MailCursor(cursor.up_to, tuple(cursor.recent_ids)) if cursor else None,
+        user=User(*user),
+        credential=None if credential[0] is None else Credential(*credential),
+        cursor=None if up_to is None else MailCursor(up_to, tuple(recent_ids)),
         effect=journal.get((occurrence.id, SEND)),
         earlier=None if occurrence.extra else _before(occurrence, waiting),
     )

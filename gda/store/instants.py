@@ -29,6 +29,9 @@ class UtcInstant(TypeDecorator[datetime]):
         raise NotImplementedError(f"bind {value!r} instead of writing it into the statement")
 
 
+_OFFSET = "+00:00"
+
+
 def _to_utc(value: datetime | None) -> datetime | None:
     if value is None:
         return None
@@ -38,12 +41,12 @@ def _to_utc(value: datetime | None) -> datetime | None:
 
 
 def _to_text(value: datetime | None) -> str | None:
-    instant = _to_utc(value)
-    return None if instant is None else instant.replace(tzinfo=None).isoformat(" ", "microseconds")
+    instant = value if value is None or value.tzinfo is UTC else _to_utc(value)
+    return None if instant is None else instant.isoformat(" ", "microseconds").removesuffix(_OFFSET)
 
 
 def _from_text(value: str | None) -> datetime | None:
-    return None if value is None else datetime.fromisoformat(value).replace(tzinfo=UTC)
+    return None if value is None else datetime.fromisoformat(value + _OFFSET)
 
 
 def _as_it_is(value: datetime | None) -> datetime | None:

@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from gda.errors import AlreadyExists, UnknownTodo, UsageError
 from gda.store.database import Database
 from gda.store.holds import cancel
+from gda.store.tables import occurrences
 from gda.store.todo_finds import find_todo
 from gda.store.todo_tables import reminders
 from gda.todos import Reminder, Todo
@@ -73,13 +74,13 @@ class Reminders:
         self, *, user_id: str | None = None, todo_id: str | None = None, status: str | None = None, limit: int = 50
     ) -> list[Reminder]:
         """Reminders by time, narrowed where asked."""
-        query = select(reminders).order_by(reminders.c.remind_at, reminders.c.id).limit(limit)
+        query = _SHOWN.order_by(reminders.c.remind_at, reminders.c.id).limit(limit)
         wanted = {reminders.c.user_id: user_id, reminders.c.todo_id: todo_id, reminders.c.status: status}
         for column, value in wanted.items():
             if value is not None:
                 query = query.where(column == value)
         async with self._database.read() as connection:
-            return [reminder_from(row) for row in await connection.execute(query)]
+            return [_shown(row) for row in await connection.execute(query)]
 
     async def remove(self, which: str) -> Reminder:
         """Remove a reminder; what is being sent just then may still arrive. Raises UnknownTodo."""
@@ -150,17 +151,31 @@ def reminder_from(row: Any) -> Reminder:
 
 
 async def _find(connection: AsyncConnection, which: str) -> Reminder:
-    exact = (await connection.execute(select(reminders).where(reminders.c.id == which))).first()
+    exact = (await connection.execute(_SHOWN.where(reminders.c.id == which))).first()
     if exact is not None:
-        return reminder_from(exact)
-    query = select(reminders).where(reminders.c.id.startswith(which, autoescape=True)).limit(2)
+        return _shown(exact)
+    query = _SHOWN.where(reminders.c.id.startswith(which, autoescape=True)).limit(2)
     rows: Sequence[Any] = (await connection.execute(query)).all()
     if len(rows) != 1 or not which:
         raise UnknownTodo(
             f"reminder {which!r} {'is ambiguous' if rows and which else 'does not exist'}; "
             "`gda reminder list` shows ids"
         )
-    return reminder_from(rows[0])
+    return _shown(rows[0])
+
+
+_SHOWN = select(
+    reminders, occurrences.c.status.label("standing"), occurrences.c.reason.label("standing_reason")
+).outerjoin(occurrences, occurrences.c.id == reminders.c.occurrence_id)
+
+
+def _shown(row: Any) -> Reminder:
+    """A row as people see it: of one that was taken, how its occurrence stands, for it may be dead or wait."""
+    found = reminder_from(row)
+    if found.status != "taken" or row.standing is None:
+        return found
+    why = f": {row.standing_reason}" if row.standing_reason else ""
+    return replace(found, reason=f"occurrence {row.occurrence_id} is {row.standing}{why}")
 
 
 def _new_row(new: NewReminder, todo: Todo, now: datetime) -> dict[str, Any]:

@@ -251,6 +251,24 @@ async def test_one_that_fails_is_tried_again_alone_and_its_neighbours_are_sent()
     ]
 
 
+async def test_one_whose_occurrence_waits_or_died_says_so_and_why():
+    async with a_dispatcher(retry_attempts=2, retry_delay_seconds=1) as (ledger, google):
+        await ada(ledger.store)
+        ledger.clock.advance(hours=1)
+        google.sandbox.faults.switch_on(Fault("smtp_reject", user="ada@example.org", times=2, code=451))
+        said = []
+        for _ in range(2):
+            await dispatched(ledger)
+            [one] = await ledger.store.reminders.list()
+            said.append(one.reason)
+            ledger.clock.advance(hours=1)
+        [dead] = await ledger.assert_dead(reminder, count=1)
+    waits, died = said
+    assert waits.startswith(f"occurrence {dead.id} is retrying: ")
+    assert died.startswith(f"occurrence {dead.id} is dead: ")
+    assert "451" in died
+
+
 async def test_a_mail_in_doubt_is_sent_again_only_after_the_settling_time():
     async with a_dispatcher(mail_settling_seconds=60) as (ledger, google):
         await ada(ledger.store)
