@@ -186,7 +186,8 @@ def _row(intent: Intent, now: datetime) -> dict[str, Any]:
 
 def _written(row: Mapping[str, Any]) -> Effect:
     """What reading a new row would give."""
-    return Effect(**{name: row.get(name) for name in Effect.__dataclass_fields__})
+    given: dict[str, Any] = {name: row.get(name) for name in Effect.__dataclass_fields__}
+    return Effect(**given)
 
 
 def _reopening(intent: Intent, now: datetime) -> dict[str, Any]:

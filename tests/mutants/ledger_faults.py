@@ -243,7 +243,7 @@ LEDGER_FAULTS = (
     Fault(
         "the credential of whoever comes first in a shared read",
         ("I8",),
-        (Edit(ERRANDS, "    token = tokens.get(person.id)\n", "    token = next(iter(tokens.values()), None)\n"),),
+        (Edit(ERRANDS, "known.get(claim.occurrence.id), journal", "next(iter(known.values())), journal"),),
         (f"{GUARDS}test_each_errand_of_a_shared_read_holds_its_own_users_things[sqlite]",),
     ),
     Fault(
