@@ -1,7 +1,8 @@
 """What the ledger costs above its own SQL, how long an empty sweep takes, and its CPU beside Prefect's.
 
 Raw means: the very statements and commits that GDA sent, sent again to a copy of the same database through the bare
-driver (aiosqlite, asyncpg), on the real schema. Both databases write durably (full sync).
+driver (aiosqlite, asyncpg), on the real schema. Both databases write durably (full sync). For SQLite they are sent once
+more through GDA's layer over aiosqlite, which tells what all above that layer costs.
 """
 
 import asyncio
@@ -20,7 +21,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bench.prefect_cpu import ledger_cpu_seconds, task_run_cpu_seconds
-from bench.statements import recorded, replayed
+from bench.statements import Script, recorded, replayed
 from bench.sweep import Swept, sweep_of
 from gda.feed import Feed
 from gda.lifecycle import Claim, Settlement, Status
@@ -46,6 +47,8 @@ class Pace:
     per_second: float
     raw_per_second: float
     commits: int
+    own_per_second: float | None = None
+    """Raw through GDA's own layer over the driver, where there is one."""
 
     @property
     def ratio(self) -> float:
@@ -90,6 +93,9 @@ class Figures:
             table.append((name, f"{pace.per_second:.0f}/s"))
             table.append((f"  raw, the same {pace.commits} commits", f"{pace.raw_per_second:.0f}/s"))
             table.append(("  ratio", f"{pace.ratio:.2f}"))
+            if pace.own_per_second:
+                table.append(("  raw through GDA's driver", f"{pace.own_per_second:.0f}/s"))
+                table.append(("  ratio", f"{pace.per_second / pace.own_per_second:.2f}"))
         for name, one in self.sweeps.items():
             table.append((f"{name}, beside {one.rows}", f"{one.milliseconds:.1f} ms"))
         table.append(("ledger CPU per occurrence", f"{self.ledger_cpu:.2f} ms"))
@@ -198,20 +204,27 @@ async def opened(url: str, clock: Any = None) -> AsyncIterator[Store]:
 async def pace_of(databases: Databases, body: Body, occurrences: int) -> Pace:
     """Run ``body`` through GDA, then its statements through the driver, on copies of one database."""
     filled = await databases.filled(occurrences)
-    seconds, raw_seconds, commits = list[float](), list[float](), 0
+    seconds, raw_seconds, own_seconds, commits = list[float](), list[float](), list[float](), 0
     for _ in range(ROUNDS):
-        mine, other = await databases.copy(filled), await databases.copy(filled)
-        async with opened(mine) as store:
+        async with opened(await databases.copy(filled)) as store:
             with recorded(store.database) as script:
                 started = time.perf_counter()
                 await body(store)
                 seconds.append(time.perf_counter() - started)
             await require_done(store, occurrences)
-        raw_seconds.append(await replayed(script, other))
-        async with opened(other) as store:
-            await require_done(store, occurrences)
+        raw_seconds.append(await _sent_again(script, await databases.copy(filled), occurrences))
+        if filled.startswith("sqlite"):
+            own_seconds.append(await _sent_again(script, await databases.copy(filled), occurrences, own=True))
         commits = script.commits
-    return Pace(occurrences / median(seconds), occurrences / median(raw_seconds), commits)
+    own = occurrences / median(own_seconds) if own_seconds else None
+    return Pace(occurrences / median(seconds), occurrences / median(raw_seconds), commits, own)
+
+
+async def _sent_again(script: Script, url: str, occurrences: int, *, own: bool = False) -> float:
+    seconds = await replayed(script, url, own=own)
+    async with opened(url) as store:
+        await require_done(store, occurrences)
+    return seconds
 
 
 async def require_done(store: Store, occurrences: int) -> None:

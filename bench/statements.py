@@ -1,11 +1,12 @@
 """The SQL that GDA sends, recorded, and the same SQL sent again straight through the driver."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import aiosqlite
 from sqlalchemy import event
 from sqlalchemy.engine import make_url
 
@@ -19,8 +20,8 @@ class Statement:
     """One call of the driver; ``parameters`` are a list of rows where ``many``."""
 
     sql: str
-    parameters: Any
-    many: bool
+    parameters: Any = ()
+    many: bool = False
 
 
 @dataclass
@@ -70,29 +71,47 @@ def recorded(database: Database) -> Iterator[Script]:
             event.remove(engine, name, listener)
 
 
-async def replayed(script: Script, url: str) -> float:
-    """Send ``script`` to the database at ``url`` through the driver that GDA uses, bare; the seconds it took."""
+async def replayed(script: Script, url: str, *, own: bool = False) -> float:
+    """Send ``script`` to the database at ``url`` through its bare driver; the seconds it took.
+
+    ``own``: through GDA's layer over SQLite's driver, instead of aiosqlite as everybody gets it.
+    """
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite":
-        return await _through_sqlite(script, str(parsed.database))
+        if own:
+            return await _through_sqlite(script, sqlite_driver.connect(str(parsed.database), **ALONE), _in_one_step)
+        return await _through_sqlite(script, aiosqlite.connect(str(parsed.database), **ALONE), _in_three)
     return await _through_asyncpg(script, parsed.set(drivername="postgresql").render_as_string(hide_password=False))
 
 
-async def _through_sqlite(script: Script, path: str) -> float:
-    connection = await sqlite_driver.connect(path, isolation_level=None)
-    try:
+ALONE: dict[str, Any] = {"isolation_level": None}
+"""The script says itself when a transaction begins."""
+
+
+async def _through_sqlite(script: Script, connecting: Any, send: Callable[[Any, Statement], Awaitable[None]]) -> float:
+    async with connecting as connection:
         for pragma in PRAGMAS:
-            await (await connection.cursor()).execute(f"PRAGMA {pragma}")
+            await connection.execute(f"PRAGMA {pragma}")
         started = time.perf_counter()
         for statements, ending in script.transactions:
-            await (await connection.cursor()).execute("BEGIN IMMEDIATE" if ending == "COMMIT" else "BEGIN")
-            for statement in statements:
-                cursor = await connection.cursor()
-                await (cursor.executemany if statement.many else cursor.execute)(statement.sql, statement.parameters)
-            await (await connection.cursor()).execute(ending)
+            begin = "BEGIN IMMEDIATE" if ending == "COMMIT" else "BEGIN"
+            for statement in (Statement(begin), *statements, Statement(ending)):
+                await send(connection, statement)
         return time.perf_counter() - started
-    finally:
-        await connection.close()
+
+
+async def _in_three(connection: Any, statement: Statement) -> None:
+    if statement.many:
+        await connection.executemany(statement.sql, statement.parameters)
+        return
+    cursor = await connection.execute(statement.sql, statement.parameters)
+    await cursor.fetchall()
+    await cursor.close()
+
+
+async def _in_one_step(connection: Any, statement: Statement) -> None:
+    cursor = await connection.cursor()
+    await (cursor.executemany if statement.many else cursor.execute)(statement.sql, statement.parameters)
 
 
 async def _through_asyncpg(script: Script, url: str) -> float:

@@ -1,6 +1,7 @@
 """Insert-or-replace by primary key, in the one spelling both databases share."""
 
 from collections.abc import Collection
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Table
@@ -13,7 +14,13 @@ def upsert(connection: AsyncConnection, table: Table, *, keep: Collection[str] =
 
     Where ``rising`` names a column, a row is replaced only by one that has more of it.
     """
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    return _upsert(connection.dialect.name, table, tuple(keep), rising)
+
+
+@lru_cache(maxsize=64)
+def _upsert(dialect_name: str, table: Table, keep: tuple[str, ...], rising: str | None) -> Any:
+    # Made once: SQLAlchemy compiles each new one, for it names the excluded row anew.
+    dialect = sqlite if dialect_name == "sqlite" else postgresql
     statement = dialect.insert(table)
     keys = [column.name for column in table.primary_key]
     replaced = {
