@@ -1,5 +1,7 @@
 """One database: its engine, its clock, and the two ways of using it (read, write)."""
 
+import math
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -7,7 +9,7 @@ from typing import Any, Protocol
 
 from sqlalchemy import event, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DisconnectionError, NoSuchModuleError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from gda.errors import UsageError
@@ -17,6 +19,9 @@ from gda.store import sqlite_driver
 SQLITE_BUSY_MILLISECONDS = 30_000
 DRIVERS = {"sqlite": "aiosqlite", "postgresql": "asyncpg"}
 
+
+TRUSTED_SECONDS = 1.0
+"""A connection that was in use so shortly ago is taken to live; whatever ends it would also meet one in use."""
 
 _POSTGRESQL_NOW = text("SELECT clock_timestamp()")
 _IDLE = "SET idle_in_transaction_session_timeout = {}"
@@ -126,7 +131,8 @@ def _schema_of(url: URL) -> str | None:
 
 
 def _postgresql_engine(url: URL, pool_size: int, patience: timedelta, schema: str | None) -> AsyncEngine:
-    engine = create_async_engine(url, pool_size=pool_size, pool_pre_ping=True)
+    engine = create_async_engine(url, pool_size=pool_size)
+    _ask_rested_connections(engine)
     milliseconds = round(patience.total_seconds() * 1000)
 
     # First of all, for SQLAlchemy asks a new server for its default schema.
@@ -139,6 +145,26 @@ def _postgresql_engine(url: URL, pool_size: int, patience: timedelta, schema: st
             connection.run_async(lambda driver: driver.execute(_SEARCH.format(schema)))
 
     return engine
+
+
+def _ask_rested_connections(engine: AsyncEngine) -> None:
+    """Make sure, before it is used, that a connection lives which has lain in the pool for a while.
+
+    SQLAlchemy's own way (``pool_pre_ping``) asks each time: three round trips, as many as a small transaction has.
+    """
+
+    @event.listens_for(engine.sync_engine, "checkin")
+    def _rests(_connection: Any, record: Any) -> None:
+        record.info["rests_since"] = time.monotonic()
+
+    @event.listens_for(engine.sync_engine, "checkout")
+    def _wakes(connection: Any, record: Any, _fairy: Any) -> None:
+        if connection is None or time.monotonic() - record.info.get("rests_since", math.inf) < TRUSTED_SECONDS:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except engine.dialect.loaded_dbapi.Error as error:
+            raise DisconnectionError from error  # The pool makes another one.
 
 
 def _sqlite_engine(url: Any, pool_size: int) -> AsyncEngine:
