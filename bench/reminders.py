@@ -19,6 +19,7 @@ from sqlalchemy import text
 from gda.binding import opened
 from gda.jobs.reminders import AT_ONCE, reminder, take_batch
 from gda.jobs.scanning import until_empty
+from gda.report import Report
 from gda.runner import Desk, WakeUp, settle_alone, wake
 from gda.settings import Settings
 from gda.store import Scope, Store, Waker, Worker, make_store, open_database, upgrade
@@ -121,19 +122,23 @@ async def _round(name: str, url: str, beside: int, due: int) -> Round:
         began, spent = time.monotonic(), time.process_time()
         await until_empty(lambda: take_batch(store, settings, Waker("bench")))
         taken = time.monotonic()
-        await _perform(store, settings, due)
+        report = await _perform(store, settings)
         cpu = (time.process_time() - spent) / due * 1000
         ended = time.monotonic()
+        await _require_sent(store, due, report)
         return Round(name, beside, due, taken - began, ended - taken, cpu, idle, os.getloadavg()[0])
     finally:
         await database.close()
 
 
-async def _perform(store: Store, settings: Settings, due: int) -> None:
+async def _perform(store: Store, settings: Settings) -> Report:
     async with opened(reminder, settings, store) as job:
         desk = Desk(store, job, settings)
         call = WakeUp(Scope(reminder.kind), Worker("bench"), Waker("bench"))
-        report = await wake(desk, call, lambda claims: settle_alone(desk, claims))
+        return await wake(desk, call, lambda claims: settle_alone(desk, claims))
+
+
+async def _require_sent(store: Store, due: int, report: Report) -> None:
     sent = len(await store.reminders.list(status="sent", limit=due + 1))
     if sent != due:
         raise RuntimeError(f"{sent} of {due} reminders were sent: {report}")

@@ -8,12 +8,13 @@ from gda.middleware.endings import ending_of
 from gda.outcome import Outcome
 
 TRACER = "gda"
+# A proxy, which finds the installation's SDK whenever that is configured.
+_tracer = trace.get_tracer(TRACER)
 
 
 async def trace_attempts(job: Job, call_next: Perform) -> Outcome:
     """Perform the attempt inside a span ``gda.job <kind>`` whose attributes are names, ids and numbers."""
     occurrence = job.occurrence
-    tracer = trace.get_tracer(TRACER)
     attributes: dict[str, str | int] = {
         "gda.kind": occurrence.kind,
         "gda.occurrence": occurrence.id,
@@ -21,7 +22,7 @@ async def trace_attempts(job: Job, call_next: Perform) -> Outcome:
         "gda.queue": occurrence.queue,
     }
     # The SDK would record the error with its text, which may quote anything.
-    with tracer.start_as_current_span(
+    with _tracer.start_as_current_span(
         f"gda.job {occurrence.kind}",
         kind=SpanKind.CONSUMER,
         attributes=attributes,

@@ -69,6 +69,8 @@ async def tell(delivery: Delivery) -> tuple[str, ...]:
         Exception: as :func:`notify`; one channel's failure stops no other.
     """
     wanted = [name for name in wanted_by(delivery.errand.preference) if name in _LOUD]
+    if not wanted:
+        return ()
     done = await gathered(*(_LOUD[name](delivery) for name in wanted))
     return tuple(name for name, there in zip(wanted, done, strict=True) if there)
 

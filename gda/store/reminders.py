@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import ColumnElement, bindparam, delete, insert, select, update
@@ -146,8 +147,13 @@ async def copy_reminders(
 def reminder_from(row: Any) -> Reminder:
     """Make the frozen value of a row."""
     before = None if row.before_seconds is None else timedelta(seconds=row.before_seconds)
-    names = [name for name in Reminder.__dataclass_fields__ if name != "before"]
-    return Reminder(**{name: getattr(row, name) for name in names}, before=before)
+    values: tuple[Any, ...] = (*_first_values(row), before, *_last_values(row))
+    return Reminder(*values)
+
+
+_NAMES = tuple(Reminder.__dataclass_fields__)
+_first_values = attrgetter(*_NAMES[: _NAMES.index("before")])
+_last_values = attrgetter(*_NAMES[_NAMES.index("before") + 1 :])
 
 
 async def _find(connection: AsyncConnection, which: str) -> Reminder:
