@@ -10,9 +10,11 @@ from contextlib import closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
+from uuid import UUID
 
 import pytest
 from prefect.client.orchestration import PrefectClient, get_client
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterDeploymentId
 from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from prefect.states import Scheduled
 
@@ -139,7 +141,7 @@ def as_the_scheduler_does(server: PrefectServer, deployment: str) -> Iterator[Ca
     with closing(sqlite3.connect(server.home / "prefect.db", timeout=60, isolation_level=None)) as database:
         database.execute("CREATE TEMP TABLE made AS SELECT * FROM flow_run WHERE 0")
         database.execute("INSERT INTO temp.made SELECT * FROM flow_run WHERE deployment_id = ?", [deployment])
-        yield lambda: database.execute("INSERT INTO flow_run SELECT * FROM temp.made").rowcount
+        yield lambda: database.execute("INSERT OR IGNORE INTO flow_run SELECT * FROM temp.made").rowcount
 
 
 async def test_what_the_scheduler_adds_late_for_a_creation_that_was_repeated_is_removed(prefect_server, tmp_path):
@@ -156,11 +158,13 @@ async def test_what_the_scheduler_adds_late_for_a_creation_that_was_repeated_is_
         await place.coming(first)
         before = await doubled_runs(place.client)
         removed = await remove_runs_of_replaced_schedules(place.client, [answer])
-        left = await place.client.read_flow_runs()
+        mine = FlowRunFilter(deployment_id=FlowRunFilterDeploymentId(any_=[UUID(first.id)]))
+        left = await place.client.read_flow_runs(flow_run_filter=mine)
         after = await doubled_runs(place.client)
 
     assert before
-    assert (removed, after) == (late, {})
+    assert removed >= late > 0, "Prefect's scheduler may have added some of its own"
+    assert after == {}
     assert {str(run.created_by.id) for run in left if run.created_by} == {answer["schedules"][0]["id"]}
 
 
