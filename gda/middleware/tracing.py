@@ -8,8 +8,6 @@ from gda.middleware.endings import ending_of
 from gda.outcome import Outcome
 
 TRACER = "gda"
-# A proxy, which finds the installation's SDK whenever that is configured.
-_tracer = trace.get_tracer(TRACER)
 
 
 async def trace_attempts(job: Job, call_next: Perform) -> Outcome:
@@ -21,8 +19,9 @@ async def trace_attempts(job: Job, call_next: Perform) -> Outcome:
         "gda.attempt": job.number,
         "gda.queue": occurrence.queue,
     }
+    tracer = trace.get_tracer(TRACER)
     # The SDK would record the error with its text, which may quote anything.
-    with _tracer.start_as_current_span(
+    with tracer.start_as_current_span(
         f"gda.job {occurrence.kind}",
         kind=SpanKind.CONSUMER,
         attributes=attributes,
