@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gda.store.database import Clock
@@ -26,6 +27,10 @@ Returns an answer per item, in order; an answer that is an exception is raised t
 """
 
 MOST_ITEMS = 256
+TRIES = 3
+DEADLOCK = "40P01"
+"""PostgreSQL's code (its manual, appendix A). A group's rows have an order within each verb only, so that a heartbeat,
+which takes many rows too, may meet it half-way."""
 
 
 @dataclass(slots=True)
@@ -72,18 +77,32 @@ class GroupCommit:
             self._worker = None
 
     async def _run(self, group: list[_Call]) -> None:
-        answers: list[tuple[_Call, Any]] = []
-        try:
-            async with self._transaction() as connection:
-                now = await self._clock.now(connection)
-                for verb in dict.fromkeys(call.verb for call in group):
-                    calls = [call for call in group if call.verb is verb]
-                    answers += zip(calls, await verb(connection, [call.item for call in calls], now), strict=True)
-        # A signal's exception too: this task would swallow it, and everybody in the group would wait for good.
-        except BaseException as error:
-            answers = [(call, error) for call in group]
-        for call, answer in answers:
+        for call, answer in await self._answered(group):
             _give(call.answer, answer)
+
+    async def _answered(self, group: list[_Call]) -> list[tuple[_Call, Any]]:
+        for left in reversed(range(TRIES)):
+            try:
+                return await self._together(group)
+            # A signal's exception too: this task would swallow it, and everybody in the group would wait for good.
+            except BaseException as error:
+                if not (left and _deadlocked(error)):
+                    return [(call, error) for call in group]
+        raise AssertionError("the last try answers")
+
+    async def _together(self, group: list[_Call]) -> list[tuple[_Call, Any]]:
+        answers: list[tuple[_Call, Any]] = []
+        async with self._transaction() as connection:
+            now = await self._clock.now(connection)
+            for verb in dict.fromkeys(call.verb for call in group):
+                calls = [call for call in group if call.verb is verb]
+                answers += zip(calls, await verb(connection, [call.item for call in calls], now), strict=True)
+        return answers
+
+
+def _deadlocked(error: BaseException) -> bool:
+    """Whether PostgreSQL ended the transaction to free another one: nothing was written, and it may be done again."""
+    return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) == DEADLOCK
 
 
 def _give(future: "asyncio.Future[Any]", answer: Any) -> None:
