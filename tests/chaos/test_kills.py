@@ -32,11 +32,11 @@ async def test_random_kills_in_a_batch_of_digests_lose_and_double_nothing(databa
         for number in range(kills):
             owner = f"victim-{number}"
             if number % 2:
-                await crew.start(owner, step=chance.randint(5, 90))
+                await crew.start(owner, step=chance.randint(5, 120))
             else:
                 await crew.start(owner)
                 await until(lambda owner=owner: owner in crew.pids, "its process", 30)
-                await asyncio.sleep(chance.uniform(0.1, 0.4))
+                await asyncio.sleep(chance.uniform(0.1, 0.6))
                 crew.send(owner, signal.SIGKILL)
             await crew.over(owner)
         killed = sum(code == -signal.SIGKILL for code in crew.ended.values())
