@@ -97,7 +97,9 @@ async def test_an_apply_that_was_killed_is_completed_by_the_next_with_nothing_do
     assert 0 < len(half) < len(USERS), "it was killed too late to show anything"
     assert set(whole) == TITLES
     assert len(whole) == len(TITLES)
-    assert (rest.created, rest.unchanged >= 1) == (len(TITLES) - len(half), True)
+    # The server may still have carried out what was under way when the client was killed.
+    assert 0 < rest.created <= len(TITLES) - len(half)
+    assert rest.unchanged >= 1
     assert (again.created, again.updated, again.deleted) == (0, 0, 0)
     assert doubled == {}
 
