@@ -7,7 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from deployments.calls import BULK, call, pages, together, tolerating_absence
-from deployments.leftovers import remove_runs, remove_runs_of_replaced_schedules
+from deployments.orphans import remove_runs, remove_runs_of_replaced_schedules
 from deployments.plan import Existing, Plan, Update
 from deployments.spec import OWN_TAG, DeploymentSpec
 from deployments.wire import create_payload, read_back, removed_schedules, update_payload

@@ -1,6 +1,7 @@
 """One database: its engine, its clock, and the two ways of using it (read, write)."""
 
 import math
+import sqlite3
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,7 +10,7 @@ from typing import Any, Protocol
 
 from sqlalchemy import event, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DisconnectionError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError, NoSuchModuleError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from gda.errors import UsageError
@@ -159,7 +160,7 @@ def _ask_rested_connections(engine: AsyncEngine) -> None:
 
     @event.listens_for(engine.sync_engine, "checkout")
     def _wakes(connection: Any, record: Any, _fairy: Any) -> None:
-        if connection is None or time.monotonic() - record.info.get("rests_since", math.inf) < TRUSTED_SECONDS:
+        if time.monotonic() - record.info.get("rests_since", math.inf) < TRUSTED_SECONDS:
             return
         try:
             engine.dialect.do_ping(connection)
@@ -187,8 +188,11 @@ def _sqlite_engine(url: Any, pool_size: int) -> AsyncEngine:
 
     @event.listens_for(engine.sync_engine, "begin")
     def _begin(connection: Any) -> None:
-        reads = connection.get_execution_options().get("gda_reads")
-        # Past SQLAlchemy's own execution, which costs more than the statement.
-        connection.connection.dbapi_connection.cursor().execute("BEGIN" if reads else "BEGIN IMMEDIATE")
+        begin = "BEGIN" if connection.get_execution_options().get("gda_reads") else "BEGIN IMMEDIATE"
+        # Past SQLAlchemy's own execution, which costs more than the statement; its errors stay what it makes of them.
+        try:
+            connection.connection.dbapi_connection.cursor().execute(begin)
+        except sqlite3.Error as error:
+            raise DBAPIError.instance(begin, None, error, sqlite3.Error) from error
 
     return engine

@@ -81,14 +81,15 @@ class GroupCommit:
             _give(call.answer, answer)
 
     async def _answered(self, group: list[_Call]) -> list[tuple[_Call, Any]]:
-        for left in reversed(range(TRIES)):
+        left = TRIES
+        while True:
+            left -= 1
             try:
                 return await self._together(group)
             # A signal's exception too: this task would swallow it, and everybody in the group would wait for good.
             except BaseException as error:
                 if not (left and _deadlocked(error)):
                     return [(call, error) for call in group]
-        raise AssertionError("the last try answers")
 
     async def _together(self, group: list[_Call]) -> list[tuple[_Call, Any]]:
         answers: list[tuple[_Call, Any]] = []

@@ -33,15 +33,15 @@ _OFFSET = "+00:00"
 
 
 def _to_utc(value: datetime | None) -> datetime | None:
-    if value is None:
-        return None
+    if value is None or value.tzinfo is UTC:
+        return value
     if value.tzinfo is None:
         raise ValueError(f"naive datetime {value!r}: pass an aware one")
     return value.astimezone(UTC)
 
 
 def _to_text(value: datetime | None) -> str | None:
-    instant = value if value is None or value.tzinfo is UTC else _to_utc(value)
+    instant = _to_utc(value)
     return None if instant is None else instant.isoformat(" ", "microseconds").removesuffix(_OFFSET)
 
 

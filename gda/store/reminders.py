@@ -4,7 +4,6 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import ColumnElement, bindparam, delete, insert, select, update
@@ -147,13 +146,19 @@ async def copy_reminders(
 def reminder_from(row: Any) -> Reminder:
     """Make the frozen value of a row."""
     before = None if row.before_seconds is None else timedelta(seconds=row.before_seconds)
-    values: tuple[Any, ...] = (*_first_values(row), before, *_last_values(row))
-    return Reminder(*values)
-
-
-_NAMES = tuple(Reminder.__dataclass_fields__)
-_first_values = attrgetter(*_NAMES[: _NAMES.index("before")])
-_last_values = attrgetter(*_NAMES[_NAMES.index("before") + 1 :])
+    return Reminder(
+        id=row.id,
+        todo_id=row.todo_id,
+        user_id=row.user_id,
+        remind_at=row.remind_at,
+        before=before,
+        status=row.status,
+        reason=row.reason,
+        late=row.late,
+        sent_at=row.sent_at,
+        channels=row.channels,
+        created_at=row.created_at,
+    )
 
 
 async def _find(connection: AsyncConnection, which: str) -> Reminder:

@@ -19,7 +19,7 @@ from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, tempor
 from prefect.states import Scheduled
 
 from deployments.apply import Applied, apply, read_existing
-from deployments.leftovers import remove_runs_of_replaced_schedules
+from deployments.orphans import remove_runs_of_replaced_schedules
 from deployments.planning import applying, make_plan
 from deployments.pools import ensure_pool, pool_specs
 from deployments.wire import create_payload

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from gda.store import Database, open_database
+from gda.store import database as database_module
 
 SLOWLY = text(
     "INSERT INTO notes SELECT value FROM (WITH RECURSIVE up(value) AS "
@@ -89,3 +90,13 @@ async def test_one_that_is_left_between_two_statements_is_rolled_back_too(tmp_pa
         async with database.engine.connect() as connection:
             await connection.execute(text("INSERT INTO notes VALUES (1)"))
         assert await numbers(database) == []
+
+
+async def test_a_database_that_another_has_locked_is_refused_as_sqlalchemy_refuses(tmp_path, monkeypatch):
+    monkeypatch.setattr(database_module, "SQLITE_BUSY_MILLISECONDS", 50)
+    async with a_database(tmp_path) as database, database.write():
+        other = open_database(str(database.engine.url))
+        with pytest.raises(OperationalError, match=r"database is locked(.|\n)*BEGIN IMMEDIATE"):
+            async with other.write():
+                pass
+        await other.close()

@@ -1,4 +1,4 @@
-"""Coming runs that no schedule stands behind: of deployments that are gone, and of a creation that was repeated.
+"""Orphans, coming runs that no schedule stands behind: of deployments that are gone, of a creation that was repeated.
 
 Prefect's scheduler reads schedules in one transaction and inserts their runs in another. A creation whose answer was
 lost is sent again by the client and replaces the schedules it made at first; what the scheduler had read of those, it
@@ -28,11 +28,7 @@ async def remove_runs(client: "PrefectClient", deployments: Collection[str]) -> 
         client: an open Prefect client.
         deployments: ids of deployments that are gone.
     """
-    body = {"flow_runs": _waiting(deployments), "limit": BULK}
-    while True:
-        answer = await call(client, "POST", "/flow_runs/bulk_delete", body)
-        if len(answer.json()["deleted"]) < BULK:
-            return
+    await _delete(client, _waiting(deployments))
 
 
 async def remove_runs_of_replaced_schedules(
@@ -57,10 +53,16 @@ async def remove_runs_of_replaced_schedules(
                 await asyncio.sleep(0.2)
                 runs = await pages(client, "/flow_runs/filter", {"flow_runs": _waiting(ids)})
     gone = [run["id"] for run in runs if run["auto_scheduled"] and _maker(run) not in schedules]
-    for start in range(0, len(gone), BULK):
-        some = {"id": {"any_": gone[start : start + BULK]}}
-        await call(client, "POST", "/flow_runs/bulk_delete", {"flow_runs": some, "limit": BULK})
+    if gone:
+        await _delete(client, {"id": {"any_": gone}})
     return len(gone)
+
+
+async def _delete(client: "PrefectClient", which: Mapping[str, Any]) -> None:
+    while True:
+        answer = await call(client, "POST", "/flow_runs/bulk_delete", {"flow_runs": which, "limit": BULK})
+        if len(answer.json()["deleted"]) < BULK:
+            return
 
 
 def _waiting(deployments: Collection[str]) -> dict[str, Any]:
