@@ -249,8 +249,8 @@ async def attempt(desk: Desk, claim: Claim, *, may_retry_here: bool) -> tuple[Cl
         log.warning("%s", refusal)
         await ledger.note_late(claim)
         return claim, None
-    burnt = claim.occurrence.burnt + int(settlement.burns)
-    claim = replace(claim, occurrence=replace(claim.occurrence, burnt=burnt))
+    if settlement.burns:
+        claim = replace(claim, occurrence=replace(claim.occurrence, burnt=claim.occurrence.burnt + 1))
     await desk.job_type.hooks.settled(claim, settlement)
     return claim, settlement
 

@@ -15,15 +15,15 @@ from gda.jobs import REMINDER
 from gda.notify import Channels, Notice, notify, open_channels
 from gda.outcome import Done, Outcome, Skip
 from gda.settings import Settings
-from gda.store import Defaults, DueReminder, Sent, Store, Taken, TakeRules, Waker
+from gda.store import Asked, Defaults, DueReminder, Sent, Store, Taken, TakeRules, Waker
 from gda.todos import Due, nominal_of
 
 log = logging.getLogger("gda.jobs")
 
-AT_ONCE = 400
-"""Reminders under way at once: they wait for shared transactions, and for mail only as the pool of connections lets."""
 QUEUE = "critical"
 CHUNK = 200
+AT_ONCE = 4 * CHUNK
+"""Reminders under way at once: they wait for shared transactions, and for mail only as the pool of connections lets."""
 GONE = "the reminder was removed, moved or cancelled"
 
 
@@ -44,13 +44,14 @@ async def remind(channels: Channels, job: Job) -> Outcome:
         InDoubt: a mail may or may not have been sent.
         ClaimLost: another worker has taken the occurrence over.
     """
-    due = await channels.store.reminder_dispatch.read(job.claim)
+    asked = Asked(job.claim, str(job.occurrence.user_id), cause_of(job))
+    due = await channels.store.reminder_dispatch.read(asked)
     if due is None:
         return Skip(GONE)
-    if due.reminder.status != "sent":
-        told = await notify(channels, job, notice_of(due))
-        await channels.store.reminder_dispatch.sent(Sent(job.claim, due.reminder.id, told))
-    return Done("late" if due.reminder.late else "on time")
+    if not due.sent:
+        told = await notify(channels, job, notice_of(due, asked.cause), due.errand)
+        await channels.store.reminder_dispatch.sent(Sent(job.claim, due.id, told))
+    return Done("late" if due.late else "on time")
 
 
 reminder = job_type(
@@ -80,13 +81,19 @@ def rules(settings: Settings) -> TakeRules:
     )
 
 
-def notice_of(due: DueReminder) -> Notice:
-    """What the user is told; the cause is the reminder and its time."""
-    when = f"{due.reminder.remind_at:%Y-%m-%dT%H:%M:%SZ}"
-    lines = [f"Due {_local(Due(due.due_at, due.due_day), due.timezone)}."] if due.due_at else ["A reminder."]
-    if due.reminder.late:
-        lines.append(f"This reminder is late: it was for {_local(Due(due.reminder.remind_at), due.timezone)}.")
-    return Notice(due.reminder.user_id, f"reminder/{due.reminder.id}/{when}", due.title, " ".join(lines))
+def cause_of(job: Job) -> str:
+    """What the user is told for, once: the reminder and its time."""
+    when = job.occurrence.due_at.replace(tzinfo=None).isoformat(timespec="seconds")
+    return f"reminder/{job.payload.reminder}/{when}Z"
+
+
+def notice_of(due: DueReminder, cause: str) -> Notice:
+    """What the user is told."""
+    timezone = due.errand.user.timezone
+    lines = [f"Due {_local(Due(due.due_at, due.due_day), timezone)}."] if due.due_at else ["A reminder."]
+    if due.late:
+        lines.append(f"This reminder is late: it was for {_local(Due(due.remind_at), timezone)}.")
+    return Notice(due.errand.user.id, cause, due.title, " ".join(lines))
 
 
 def _local(due: Due, timezone: str) -> str:

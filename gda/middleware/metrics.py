@@ -5,6 +5,7 @@ and endings only, never a user or an occurrence, so their number stays small.
 """
 
 import time
+from functools import cache
 
 from prometheus_client import Counter, Gauge, Histogram
 
@@ -25,8 +26,8 @@ RUNNING = Gauge("gda_attempts_running", "Attempts that run in this process now."
 async def count_attempts(job: Job, call_next: Perform) -> Outcome:
     """Count the attempt, how it ended and how long it took."""
     kind, began = job.occurrence.kind, time.monotonic()
-    ending = "raised"
-    with RUNNING.labels(kind).track_inprogress():
+    ending, running, seconds = "raised", *_of(kind)
+    with running.track_inprogress():
         try:
             outcome = await call_next(job)
             ending = ending_of(outcome)
@@ -35,5 +36,16 @@ async def count_attempts(job: Job, call_next: Perform) -> Outcome:
             ending = ending_of(error)
             raise
         finally:
-            ATTEMPTS.labels(kind, ending).inc()
-            SECONDS.labels(kind).observe(time.monotonic() - began)
+            _ended(kind, ending).inc()
+            seconds.observe(time.monotonic() - began)
+
+
+# The client looks its labels up under a lock each time; there are few of them.
+@cache
+def _of(kind: str) -> tuple[Gauge, Histogram]:
+    return RUNNING.labels(kind), SECONDS.labels(kind)
+
+
+@cache
+def _ended(kind: str, ending: str) -> Counter:
+    return ATTEMPTS.labels(kind, ending)

@@ -33,7 +33,7 @@ class Notice:
     urgent: bool = False
 
 
-async def notify(channels: Channels, job: Job, notice: Notice) -> tuple[str, ...]:
+async def notify(channels: Channels, job: Job, notice: Notice, errand: NoticeErrand | None = None) -> tuple[str, ...]:
     """Deliver a notice through the channels that its user prefers, or hold it while they want quiet.
 
     The inbox has it at once: it makes no noise. Held notices go out together when the quiet hours end.
@@ -42,6 +42,7 @@ async def notify(channels: Channels, job: Job, notice: Notice) -> tuple[str, ...
         channels: what it goes through.
         job: the attempt that does so; its occurrence is what the journal of each channel hangs on.
         notice: what to say.
+        errand: what was read for this user and cause just now; read here where it is not given.
 
     Returns:
         The names of the channels that have it now, and ``held`` where it waits.
@@ -52,7 +53,8 @@ async def notify(channels: Channels, job: Job, notice: Notice) -> tuple[str, ...
         Unverifiable: a chat or a browser may have it, and only a person may have it sent there again.
         ClaimLost: another worker has taken the occurrence over.
     """
-    errand = await channels.store.notice_errands.errand(Asked(job.claim, notice.user_id, notice.cause))
+    if errand is None:
+        errand = await channels.store.notice_errands.errand(Asked(job.claim, notice.user_id, notice.cause))
     wanted = wanted_by(errand.preference)
     if INBOX in wanted:
         await channels.store.notifications.put(NewNotification(notice.user_id, notice.cause, notice.title, notice.body))

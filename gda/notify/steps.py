@@ -59,6 +59,8 @@ async def gathered(*ways: Awaitable[bool]) -> list[bool]:
         Exception: what should not happen, else what may be tried again, else what is waited for, else what a person
             must decide, else what was refused for good.
     """
+    if len(ways) == 1:
+        return [await ways[0]]
     ended = await asyncio.gather(*ways, return_exceptions=True)
     problems = [each for each in ended if isinstance(each, BaseException)]
     if problems:

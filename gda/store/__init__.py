@@ -176,10 +176,15 @@ class Store:
     consent: Consent
 
 
+GROUPS_AT_ONCE = 2
+"""Shared transactions under way at once on PostgreSQL: one is written while the next is put together."""
+
+
 def make_store(database: Database, settings: Settings) -> Store:
     """Put the parts together over one database; connects on first use."""
-    writes = GroupCommit(database.write, database.clock)
-    reads = GroupCommit(database.read, database.clock)
+    at_once = 1 if database.is_sqlite else GROUPS_AT_ONCE
+    writes = GroupCommit(database.write, database.clock, at_once=at_once)
+    reads = GroupCommit(database.read, database.clock, at_once=at_once)
     return Store(
         database=database,
         users=Users(database),

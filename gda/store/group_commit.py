@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -46,13 +46,21 @@ class GroupCommit:
     Args:
         transaction: opens the transaction that a group shares.
         clock: read once in each transaction.
+        at_once: transactions under way at once; more than one only where the database lets several write.
     """
 
-    def __init__(self, transaction: Callable[[], AbstractAsyncContextManager[AsyncConnection]], clock: Clock) -> None:
+    def __init__(
+        self,
+        transaction: Callable[[], AbstractAsyncContextManager[AsyncConnection]],
+        clock: Clock,
+        *,
+        at_once: int = 1,
+    ) -> None:
         self._transaction = transaction
         self._clock = clock
+        self._at_once = at_once
         self._waiting: list[_Call] = []
-        self._worker: asyncio.Task[None] | None = None
+        self._workers: set[asyncio.Task[None]] = set()
 
     async def __call__(self, verb: Verb[Item, Answer], item: Item) -> Answer:
         """Do ``verb`` for ``item`` and return its answer once the transaction has ended.
@@ -62,8 +70,8 @@ class GroupCommit:
         """
         call = _Call(verb, item, asyncio.get_running_loop().create_future())
         self._waiting.append(call)
-        if self._worker is None:
-            self._worker = asyncio.create_task(self._work())
+        if len(self._workers) < self._at_once:
+            self._workers.add(asyncio.create_task(self._work()))
         # A cancelled caller leaves its work in the group: its neighbours wait for the same transaction.
         answer: Answer = await call.answer
         return answer
@@ -74,7 +82,8 @@ class GroupCommit:
                 group, self._waiting = self._waiting[:MOST_ITEMS], self._waiting[MOST_ITEMS:]
                 await self._run(group)
         finally:
-            self._worker = None
+            # Here, and not in a callback: a call that came between the two would find no one to do it.
+            self._workers.discard(cast("asyncio.Task[None]", asyncio.current_task()))
 
     async def _run(self, group: list[_Call]) -> None:
         for call, answer in await self._answered(group):

@@ -4,7 +4,6 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from operator import attrgetter
 
 from sqlalchemy import bindparam, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -65,10 +64,10 @@ class NoticeErrands:
 
     async def errand(self, asked: Asked) -> NoticeErrand:
         """Read user, preferences and journal. Raises GdaError when the user is gone."""
-        return await self._read(_errands, asked)
+        return await self._read(read_errands, asked)
 
 
-_PEOPLE = select(users).where(Among(users.c.id, IDS))
+_PEOPLE = select(*(users.c[name] for name in User.__dataclass_fields__)).where(Among(users.c.id, IDS))
 _PREFERENCES = select(notify_preferences).where(Among(notify_preferences.c.user_id, IDS))
 _BROWSERS = (
     select(push_subscriptions)
@@ -81,24 +80,22 @@ _REPLAYED = select(dead_letters.c.occurrence_id, dead_letters.c.closed_at).where
 _HELD = select(held_notices.c.user_id, held_notices.c.cause).where(
     Among(held_notices.c.user_id, IDS), Among(held_notices.c.cause, bindparam("causes", type_=IDS.type))
 )
-_user_values = attrgetter(*User.__dataclass_fields__)
 
 
-async def _errands(
+async def read_errands(
     connection: AsyncConnection, several: Sequence[Asked], now: datetime
 ) -> list[NoticeErrand | Exception]:
+    """For each who asks the errand, or an error where the user is gone."""
     ids = {"ids": sorted({one.user_id for one in several})}
-    claimed = {"ids": [one.claim.occurrence.id for one in several]}
     causes = {"causes": sorted({one.cause for one in several})}
-    people = {row.id: User(*_user_values(row)) for row in await connection.execute(_PEOPLE, ids)}
+    people = {row[0]: User(*row) for row in await connection.execute(_PEOPLE, ids)}
     chosen = {row.user_id: preference_from(row) for row in await connection.execute(_PREFERENCES, ids)}
-    browsers: dict[str, list[PushSubscription]] = defaultdict(list)
-    for row in await connection.execute(_BROWSERS, ids):
-        browsers[row.user_id].append(subscription_from(row))
+    browsers = await _browsers(connection, list(chosen))
     steps: dict[str, dict[str, Effect]] = defaultdict(dict)
-    for (occurrence_id, step), effect in (await journal_of(connection, claimed["ids"])).items():
+    journal = await journal_of(connection, [one.claim.occurrence.id for one in several])
+    for (occurrence_id, step), effect in journal.items():
         steps[occurrence_id][step] = effect
-    replayed = {row.occurrence_id: row.closed_at for row in await connection.execute(_REPLAYED, claimed)}
+    replayed = await _replayed(connection, list(steps))
     held = {(row.user_id, row.cause) for row in await connection.execute(_HELD, ids | causes)}
     return [
         NoticeErrand(
@@ -114,3 +111,20 @@ async def _errands(
         else GdaError(f"user {one.user_id!r} was removed before occurrence {one.claim.occurrence.id} could tell them")
         for one in several
     ]
+
+
+async def _browsers(connection: AsyncConnection, user_ids: Sequence[str]) -> Mapping[str, list[PushSubscription]]:
+    """The subscriptions of users who have chosen how to be told: nobody else is told through a browser."""
+    found: dict[str, list[PushSubscription]] = defaultdict(list)
+    if user_ids:
+        for row in await connection.execute(_BROWSERS, {"ids": user_ids}):
+            found[row.user_id].append(subscription_from(row))
+    return found
+
+
+async def _replayed(connection: AsyncConnection, occurrence_ids: Sequence[str]) -> Mapping[str, datetime]:
+    """When a person last asked again for occurrences that have a journal; without one it makes no difference."""
+    if not occurrence_ids:
+        return {}
+    rows = await connection.execute(_REPLAYED, {"ids": occurrence_ids})
+    return {row.occurrence_id: row.closed_at for row in rows}

@@ -4,6 +4,7 @@ The transaction that finds a due reminder takes it and inserts its occurrence, w
 however many scan at once, it is performed once. What a body needs, and what it writes, goes through group commits.
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,11 +17,10 @@ from gda.lifecycle import Claim, Status
 from gda.store.conditions import IDS, Among
 from gda.store.database import Database
 from gda.store.group_commit import GroupCommit
+from gda.store.notice_errands import Asked, NoticeErrand, read_errands
 from gda.store.promises import Defaults, Waker, insert_new, occurrence_id
-from gda.store.reminders import reminder_from
-from gda.store.tables import users
+from gda.store.tables import occurrences, users
 from gda.store.todo_tables import reminders, todos
-from gda.todos import Reminder
 
 BATCH = 500
 _PENDING = text("gda_reminders.status = 'pending'")
@@ -50,13 +50,16 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class DueReminder:
-    """All that a body needs to know; ``timezone`` is the user's."""
+    """All that a body needs to know, read at once: of the reminder, of its to-do, and how its user is told."""
 
-    reminder: Reminder
+    errand: NoticeErrand
+    id: str
+    remind_at: datetime
+    late: bool
+    sent: bool
     title: str
     due_at: datetime | None
     due_day: str | None
-    timezone: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +91,16 @@ class ReminderDispatch:
             wanted = {row.id: _occurrence(row, rules, waker, now) for row in rows if row.id not in refused}
             new = await insert_new(connection, list(wanted.values()))
             found = [_taken(row, wanted.get(row.id), refused.get(row.id, ""), new, now, rules) for row in rows]
-            if found:
-                await connection.execute(_TAKE, [_take_values(one) for one in found])
+            await _write_taken(connection, found)
         return found
 
-    async def read(self, claim: Claim) -> DueReminder | None:
-        """The reminder that an occurrence performs; None where it was removed, moved or cancelled meanwhile."""
-        return await self._read(_read, claim)
+    async def read(self, asked: Asked) -> DueReminder | None:
+        """The reminder that an occurrence performs; None where it was removed, moved or cancelled meanwhile.
+
+        Raises:
+            GdaError: the user is gone.
+        """
+        return await self._read(_read, asked)
 
     async def sent(self, sent: Sent) -> None:
         """Write that a reminder reached its user, and through what."""
@@ -116,7 +122,7 @@ def _refusal(row: Any, now: datetime, expire_after: timedelta) -> str:
 
 
 def _occurrence(row: Any, rules: TakeRules, waker: Waker, now: datetime) -> dict[str, Any]:
-    key = f"{row.id}/{row.remind_at:%Y-%m-%dT%H:%M:%S.%fZ}"
+    key = f"{row.id}/{row.remind_at.replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
     return {
         "id": occurrence_id(rules.kind, key),
         "kind": rules.kind,
@@ -147,31 +153,37 @@ def _taken(
     return Taken(row.id, row.user_id, None, late, reason or "it was taken for this time before")
 
 
-def _take_values(one: Taken) -> dict[str, Any]:
-    status = "taken" if one.occurrence_id else "skipped"
-    return {
-        "b_id": one.reminder_id,
-        "b_status": status,
-        "b_reason": one.reason,
-        "b_late": one.late,
-        "b_occurrence": one.occurrence_id,
-    }
+async def _write_taken(connection: AsyncConnection, found: Sequence[Taken]) -> None:
+    """Write what became of reminders, those that are alike by one statement."""
+    taken: dict[bool, list[str]] = defaultdict(list)
+    refused: dict[tuple[bool, str], list[str]] = defaultdict(list)
+    for one in found:
+        if one.occurrence_id is None:
+            refused[one.late, one.reason].append(one.reminder_id)
+        else:
+            taken[one.late].append(one.occurrence_id)
+    if taken:
+        await connection.execute(_TAKE, [{"ids": ids, "b_late": late} for late, ids in taken.items()])
+    if refused:
+        values = [{"ids": ids, "b_late": late, "b_reason": reason} for (late, reason), ids in refused.items()]
+        await connection.execute(_REFUSE, values)
 
 
 _TAKE = (
     update(reminders)
-    .where(reminders.c.id == bindparam("b_id"))
-    .values(
-        status=bindparam("b_status"),
-        reason=bindparam("b_reason"),
-        late=bindparam("b_late"),
-        occurrence_id=bindparam("b_occurrence"),
-    )
+    .where(Among(occurrences.c.id, IDS), reminders.c.id == occurrences.c.payload["reminder"].as_string())
+    .values(status="taken", reason="", late=bindparam("b_late"), occurrence_id=occurrences.c.id)
 )
+_REFUSE = (
+    update(reminders)
+    .where(Among(reminders.c.id, IDS))
+    .values(status="skipped", late=bindparam("b_late"), reason=bindparam("b_reason"))
+)
+_READ = (reminders.c.id, reminders.c.remind_at, reminders.c.late, (reminders.c.status == "sent").label("sent"))
 _DUE = (
-    select(reminders, todos.c.title, todos.c.due_at, todos.c.due_day, users.c.timezone)
+    select(reminders.c.occurrence_id, *_READ, todos.c.title, todos.c.due_at, todos.c.due_day)
     .join(todos, todos.c.id == reminders.c.todo_id)
-    .join(users, users.c.id == reminders.c.user_id)
+    .where(reminders.c.status.in_(("taken", "sent")))
     .where(Among(reminders.c.id, IDS))
 )
 _SENT = (
@@ -190,17 +202,18 @@ def _reminder_id(claim: Claim) -> str:
 
 
 async def _read(
-    connection: AsyncConnection, claims: Sequence[Claim], now: datetime
+    connection: AsyncConnection, several: Sequence[Asked], now: datetime
 ) -> list[DueReminder | Exception | None]:
-    rows = await connection.execute(_DUE, {"ids": [_reminder_id(claim) for claim in claims]})
-    found = {row.occurrence_id: row for row in rows if row.status in ("taken", "sent")}
-    return [_due(found.get(claim.occurrence.id)) for claim in claims]
+    rows = await connection.execute(_DUE, {"ids": [_reminder_id(one.claim) for one in several]})
+    found = {row[0]: row[1:] for row in rows}
+    errands = await read_errands(connection, several, now)
+    return [_due(found.get(one.claim.occurrence.id), errand) for one, errand in zip(several, errands, strict=True)]
 
 
-def _due(row: Any) -> DueReminder | None:
+def _due(row: Sequence[Any] | None, errand: NoticeErrand | Exception) -> DueReminder | Exception | None:
     if row is None:
         return None
-    return DueReminder(reminder_from(row), row.title, row.due_at, row.due_day, row.timezone)
+    return errand if isinstance(errand, Exception) else DueReminder(errand, *row)
 
 
 async def _write_sent(connection: AsyncConnection, several: Sequence[Sent], now: datetime) -> list[Exception | None]:

@@ -1,6 +1,7 @@
 """Settle: write how attempts ended, each write guarded by status and fence."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from gda.lifecycle import SETTLED, Claim, Settlement, Status
 from gda.store.burial import Death, bury
 from gda.store.claims import holders, lost
+from gda.store.conditions import IDS, Among
 from gda.store.tables import attempts, occurrences
 
 
@@ -32,22 +34,28 @@ async def settle(connection: AsyncConnection, endings: Sequence[Ending], now: da
     mine = await holders(connection, [ending.claim for ending in endings])
     kept = [ending for ending in endings if (ending.claim.occurrence.id, ending.claim.fence) in mine]
     if kept:
-        await connection.execute(_END_ATTEMPT, [_attempt_values(ending, now) for ending in kept])
+        await connection.execute(_END_ATTEMPT, _alike(kept, lambda ending: _attempt_values(ending, now)))
         leaving = [ending for ending in kept if ending.settlement.status is not Status.RUNNING]
         staying = [ending for ending in kept if ending.settlement.status is Status.RUNNING]
         if leaving:
-            await connection.execute(_LEAVE, [_occurrence_values(ending, now) for ending in leaving])
+            await connection.execute(_LEAVE, _alike(leaving, lambda ending: _occurrence_values(ending, now)))
         if staying:
-            await connection.execute(
-                _BURN, [{"b_id": e.claim.occurrence.id, "b_fence": e.claim.fence} for e in staying]
-            )
+            await connection.execute(_BURN, _alike(staying, lambda ending: {"b_fence": ending.claim.fence}))
         if dying := [ending for ending in kept if ending.settlement.status is Status.DEAD]:
             await bury(connection, [_death(ending) for ending in dying], now)
     return [None if (e.claim.occurrence.id, e.claim.fence) in mine else lost(e.claim) for e in endings]
 
 
+def _alike(endings: Iterable[Ending], values_of: Callable[[Ending], dict[str, Any]]) -> list[dict[str, Any]]:
+    """The values to write, once for all occurrences that get the same: most of a flood end alike."""
+    ids: dict[tuple[Any, ...], list[str]] = defaultdict(list)
+    for ending in endings:
+        ids[tuple(values_of(ending).items())].append(ending.claim.occurrence.id)
+    return [dict(values) | {"ids": several} for values, several in ids.items()]
+
+
 _GUARD = (
-    occurrences.c.id == bindparam("b_id"),
+    Among(occurrences.c.id, IDS),
     occurrences.c.fence == bindparam("b_fence"),
     occurrences.c.status == Status.RUNNING,
 )
@@ -71,7 +79,7 @@ _BURN = update(occurrences).where(*_GUARD).values(burnt=occurrences.c.burnt + 1)
 
 _END_ATTEMPT = (
     update(attempts)
-    .where(attempts.c.occurrence_id == bindparam("b_id"), attempts.c.number == bindparam("b_number"))
+    .where(Among(attempts.c.occurrence_id, IDS), attempts.c.number == bindparam("b_number"))
     .values(
         ended_at=bindparam("b_ended_at"),
         outcome=bindparam("b_outcome"),
@@ -85,7 +93,6 @@ _END_ATTEMPT = (
 def _attempt_values(ending: Ending, now: datetime) -> dict[str, Any]:
     failure = ending.settlement.failure
     return {
-        "b_id": ending.claim.occurrence.id,
         "b_number": ending.number,
         "b_ended_at": now,
         "b_outcome": ending.settlement.attempt_outcome,
@@ -98,7 +105,6 @@ def _attempt_values(ending: Ending, now: datetime) -> dict[str, Any]:
 def _occurrence_values(ending: Ending, now: datetime) -> dict[str, Any]:
     settlement = ending.settlement
     return {
-        "b_id": ending.claim.occurrence.id,
         "b_fence": ending.claim.fence,
         "b_status": settlement.status,
         "b_reason": settlement.reason,

@@ -13,14 +13,17 @@ class Transactions:
     """Counts transactions and lets the test hold them open."""
 
     def __init__(self):
+        self.open = 0
         self.sizes: list[int] = []
         self.gate = asyncio.Event()
         self.gate.set()
 
     @asynccontextmanager
     async def __call__(self):
+        self.open += 1
         await self.gate.wait()
         yield self
+        self.open -= 1
 
 
 async def doubled(transactions, items, now):
@@ -45,6 +48,35 @@ async def test_calls_made_while_a_transaction_is_open_share_the_next_one():
     assert await asyncio.gather(first, *others) == [4, 8, 12, 16]
     assert sum(transactions.sizes) == 4
     assert len(transactions.sizes) <= 2
+
+
+async def test_where_several_may_write_as_many_transactions_are_under_way_and_later_calls_wait_for_one():
+    transactions = Transactions()
+    commit = GroupCommit(transactions, VirtualClock(MORNING), at_once=2)
+    transactions.gate.clear()
+    tasks = []
+    for number in (2, 4, 6, 8):
+        tasks.append(asyncio.create_task(commit(doubled, number)))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+
+    assert transactions.open == 2
+    transactions.gate.set()
+    assert await asyncio.gather(*tasks) == [4, 8, 12, 16]
+    assert sorted(transactions.sizes) == [1, 1, 2]
+
+
+async def test_a_call_that_comes_when_the_last_transaction_has_just_ended_begins_another():
+    commit = GroupCommit(Transactions(), VirtualClock(MORNING), at_once=2)
+
+    async def some(first):
+        return [await commit(doubled, first + step) for step in range(0, 40, 2)]
+
+    async with asyncio.timeout(10):
+        lanes = await asyncio.gather(*(some(first) for first in range(0, 200, 2)))
+    assert [sum(lane) for lane in lanes] == [
+        sum(2 * (first + step) for step in range(0, 40, 2)) for first in range(0, 200, 2)
+    ]
 
 
 async def test_an_error_of_one_item_is_raised_to_its_caller_alone():

@@ -63,7 +63,8 @@ async def a_quick_database(clock: VirtualClock) -> AsyncIterator[Database]:
     @event.listens_for(engine.sync_engine, "begin")
     def _begin(connection: Any) -> None:
         reads = connection.get_execution_options().get("gda_reads")
-        connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+        # Past SQLAlchemy's own execution, as in production.
+        connection.connection.dbapi_connection.cursor().execute("BEGIN" if reads else "BEGIN IMMEDIATE")
 
     database = Database(engine, clock)
     try:
