@@ -38,7 +38,7 @@ from gda.retry import RetryPolicy
 from gda.runner import Desk, WakeUp, settle_alone, wake
 from gda.settings import Settings
 from gda.stopping import stopped_by
-from gda.store import Scope, Store, Waker, Worker, open_store
+from gda.store import Ledger, Scope, Store, Waker, Worker, open_store
 
 ONCE = Unique("once", OnConflict.KEEP, tuple(Status))
 LONGEST_LINE = 200
@@ -80,6 +80,8 @@ class Steps:
     fatal: int
     signal: int
     count: int = field(default=0)
+    beating: threading.Lock = field(default_factory=threading.Lock)
+    """Held by the heartbeat while it writes."""
 
     def one(self, *_: Any, **__: Any) -> None:
         """Count one call of the main thread."""
@@ -87,10 +89,13 @@ class Steps:
             return
         self.count += 1
         if self.count == self.fatal:
-            os.kill(os.getpid(), self.signal)
+            with self.beating:
+                os.kill(os.getpid(), self.signal)
 
     def watch(self, watched: str) -> None:
         """Count the calls that ``watched`` names from now on."""
+        if watched != "all":
+            self._let_beats_end()
         if watched == "halfway":
             self._halve()
             return
@@ -103,6 +108,16 @@ class Steps:
         if watched != "abroad":
             # The content itself: between the permission to send it and its receipt.
             self._count(smtp, "_deliver")
+
+    def _let_beats_end(self) -> None:
+        # Whoever stands still within a transaction, if only the heartbeat's, keeps everybody else from SQLite.
+        original = Ledger.renew
+
+        async def renew(ledger: Ledger, worker: Worker) -> int:
+            with self.beating:
+                return await original(ledger, worker)
+
+        Ledger.renew = renew  # type: ignore[method-assign]
 
     def _halve(self) -> None:
         original = SMTPProtocol.write
