@@ -75,10 +75,10 @@ async def test_a_mail_that_still_cannot_be_found_before_the_settling_time_is_wai
     assert len(mails) == 1
 
 
-async def everything(house: Household, run: str) -> str:
-    """What a drain would report."""
+async def everything(house: Household, run: str) -> None:
+    """What a drain does."""
     call = WakeUp(Scope("digest", user_id="ada"), Worker(run), Waker("drain"))
-    return str(await wake(house.desk, call, lambda claims: settle_alone(house.desk, claims)))
+    await wake(house.desk, call, lambda claims: settle_alone(house.desk, claims))
 
 
 async def now(house: Household, occurrence: str) -> list[Status | None]:
@@ -113,16 +113,18 @@ async def test_a_digest_waits_while_an_earlier_one_of_its_schedule_is_in_doubt(t
 async def test_the_replay_of_an_old_digest_does_not_take_the_schedule_back_to_its_mail(tmp_path, mail):
     async with a_household(tmp_path, "ada", mail=mail) as house:
         house.fault("smtp_reject", code=550, times=1)
-        await house.asked("ada")
+        [dead] = (await house.asked("ada")).targets
         await the_next_slot_comes(house)
         comes(house, "Came second")
         await house.asked("ada", run="second")
         await house.store.dead_letters.replay(Which(), by="ada")
-        replayed = await everything(house, "third")
+        await everything(house, "third")
+        replayed = await house.store.ledger.get(dead)
         await house.store.schedules.set(Wish("ada", "digest", "7,37 * * * *", timezone="UTC"))
         comes(house, "Came third")
         await house.asked("ada", run="fourth")
         last = body(house.accepted("ada")[-1])
 
-    assert replayed == "1 done"
+    # Alone: before a full hour the drain performs that hour's digest too, which has nothing new to list.
+    assert replayed.status is Status.DONE
     assert [subject in last for subject in (b"Came first", b"Came second", b"Came third")] == [False, False, True]
