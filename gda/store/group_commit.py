@@ -1,4 +1,4 @@
-"""Many single calls, few transactions: calls made while a transaction is under way share the next one.
+"""Many single calls, few transactions: calls made while all that may be under way are, share the next one.
 
 An occurrence asks for its own small write and waits until that is durable, as if it were alone; under load one commit
 carries the writes of all occurrences that are waiting, whatever their verbs. Nothing is delayed on purpose: a lone call
@@ -29,8 +29,8 @@ Returns an answer per item, in order; an answer that is an exception is raised t
 MOST_ITEMS = 256
 TRIES = 3
 DEADLOCK = "40P01"
-"""PostgreSQL's code (its manual, appendix A). A group's rows have an order within each verb only, so that a heartbeat,
-which takes many rows too, may meet it half-way."""
+"""PostgreSQL's code (its manual, appendix A). A group's rows have an order within each verb only, so that whoever takes
+many rows too (a heartbeat, another group) may meet it half-way."""
 
 
 @dataclass(slots=True)
