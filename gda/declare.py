@@ -35,6 +35,7 @@ def job_type(
     timeout: timedelta | None = None,
     queue: str = "default",
     chunk: int = 1,
+    crowd_chunk: int = 1,
     payload: type[BaseModel] | None = None,
     aliases: Sequence[str] = (),
     hooks: Hooks = NO_HOOKS,
@@ -54,6 +55,8 @@ def job_type(
         queue: critical, default or bulk.
         chunk: up to so many occurrences, 1 to 200, share one Prefect task run: for floods of tiny ones, whose own task
             runs would cost more than they do. Each keeps its own attempts, lease and ending.
+        crowd_chunk: the same, but only where one flow run finds more than ``GDA_CROWD`` of them: for kinds that are
+            worth a task run each until there are too many to look at.
         payload: pydantic model of what an enqueued occurrence carries; ``job.payload`` is an instance of it.
         aliases: earlier names of the kind, under which rows may still lie.
         hooks: functions to tell of the kind's jobs.
@@ -74,8 +77,8 @@ def job_type(
     if flow is not None and not FLOW.fullmatch(flow):
         raise UsageError(f"flow {flow!r} of kind {kind!r}: write package.module.function, with dots")
     _require_queue(queue)
-    if not 1 <= chunk <= LARGEST_CHUNK:
-        raise UsageError(f"chunk {chunk} of kind {kind!r}: from 1 to {LARGEST_CHUNK} occurrences share a task run")
+    for name, size in (("chunk", chunk), ("crowd_chunk", crowd_chunk)):
+        _require_chunk(kind, name, size)
     if timeout is not None and timeout <= timedelta(0):
         raise UsageError(f"timeout {timeout} of kind {kind!r}: an attempt needs more than no time")
     own = {"retry": retry, "timeout": timeout}
@@ -91,6 +94,7 @@ def job_type(
             timeout=timeout or timedelta(minutes=5),
             queue=queue,
             chunk=chunk,
+            crowd_chunk=crowd_chunk,
             once_per=once_per,
             aliases=tuple(aliases),
             hooks=hooks,
@@ -156,6 +160,11 @@ def _require_queue(queue: str) -> None:
         near = difflib.get_close_matches(queue.lower(), QUEUES, n=1)
         advice = f"did you mean {near[0]}?" if near else f"choose one of {', '.join(QUEUES)}"
         raise UsageError(f"queue {queue!r} does not exist: {advice}")
+
+
+def _require_chunk(kind: str, name: str, size: int) -> None:
+    if not 1 <= size <= LARGEST_CHUNK:
+        raise UsageError(f"{name} {size} of kind {kind!r}: from 1 to {LARGEST_CHUNK} occurrences share a task run")
 
 
 def _require_arguments(kind: str, body: Callable[..., Any], wanted: tuple[str, ...]) -> None:

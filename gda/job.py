@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -30,6 +30,8 @@ class JobType:
     queue: str = "default"
     chunk: int = 1
     """Up to so many occurrences share one Prefect task run; each keeps its own attempts, lease and ending."""
+    crowd_chunk: int = 1
+    """How many share one where a flow run finds a crowd, more than ``GDA_CROWD``."""
     once_per: str = "slot"
     """For people: what makes two occurrences the same."""
     aliases: tuple[str, ...] = ()
@@ -45,6 +47,10 @@ class JobType:
     """Module entry point of the kind's own Prefect flow, for users' deployments; None for the generic ``run-job``."""
     inherits: frozenset[str] = frozenset()
     """Which of ``retry`` and ``timeout`` were not declared, and so are the installation's."""
+
+    def in_crowd(self) -> "JobType":
+        """The kind as it is performed where a flow run finds a crowd."""
+        return replace(self, chunk=max(self.chunk, self.crowd_chunk))
 
     def retry_under(self, settings: Settings) -> RetryPolicy:
         """The kind's own retry policy, or what ``GDA_RETRY_*`` say where it declares none."""

@@ -45,6 +45,9 @@ class Settings(BaseSettings):
         2500, ge=1, description="A wake-up that finds more occurrences asks for further runs to share them."
     )
     shard_runs: int = Field(3, ge=0, le=100, description="Further runs asked for at most.")
+    crowd: int = Field(
+        1000, ge=0, description="A wake-up that finds more lets kinds such as digests share Prefect task runs."
+    )
     early_seconds: int = Field(90, ge=0, le=600, description="How early a wake-up may come and wait for its slot.")
     lease_seconds: int = Field(60, ge=2, description="How long a claim lasts without renewal.")
     lease_refresh_seconds: float = Field(15, gt=0, description="How often a live worker renews its leases.")

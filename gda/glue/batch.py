@@ -24,9 +24,10 @@ from gda.glue.commands import heed_before
 from gda.glue.dead_letter_news import announce_deaths
 from gda.glue.limits import in_turn
 from gda.glue.runs import Request, close_abandoned_runs, flow_state, name_run, wake_up
-from gda.glue.shards import ask_for_shards
+from gda.glue.shards import prepare
 from gda.lifecycle import Claim, Status
-from gda.runner import Desk, attempt_all, wake
+from gda.report import Report
+from gda.runner import Desk, WakeUp, attempt_all, wake
 from gda.stopping import stopped_by
 
 _running: ContextVar["Batch"] = ContextVar("gda_batch")
@@ -80,27 +81,32 @@ async def run_batch(desk: Desk, request: Request, task: OccurrenceTask) -> State
         The flow run's final state, which says what happened.
     """
     desk = replace(desk, stop_signals=(*desk.stop_signals, TerminationSignal))
-    batch = Batch(desk, task)
     loosen_collector()
     quieten_endings()
+    try:
+        report = await serve(desk, wake_up(request), task)
+    except UsageError as error:
+        return Failed(name="Refused", message=str(error))
+    if report.dead:
+        await announce_deaths(desk.store)
+    return flow_state(report)
+
+
+async def serve(desk: Desk, call: WakeUp, task: OccurrenceTask) -> Report:
+    """Clear up, heed what was asked of this run, see how much there is to do, and do it in turn."""
+    await close_abandoned_runs(desk.store)
+    await heed_before(call, desk.store, desk.settings)
+    desk = await prepare(desk, call)
+    batch = Batch(desk, task)
     token = _running.set(batch)
     try:
-        call = wake_up(request)
-        await close_abandoned_runs(desk.store)
-        await heed_before(call, desk.store, desk.settings)
-        await ask_for_shards(desk.store, call, desk.settings, desk.job_type.chunk)
         async with (
             stopped_by(signal.SIGTERM, lambda: TerminationSignal(signal=signal.SIGTERM)),
             in_turn(call.scope.kind, desk.settings),
         ):
-            report = await wake(desk, call, batch.perform, announce=name_run)
-        if report.dead:
-            await announce_deaths(desk.store)
-    except UsageError as error:
-        return Failed(name="Refused", message=str(error))
+            return await wake(desk, call, batch.perform, announce=name_run)
     finally:
         _running.reset(token)
-    return flow_state(report)
 
 
 def loosen_collector() -> None:

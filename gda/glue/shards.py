@@ -1,19 +1,19 @@
-"""Sharing a big batch: a wake-up that finds more than one process should do asks for further runs of its deployment.
+"""Big batches: in a crowd occurrences share task runs; beyond one process's work, further flow runs share the batch.
 
-The runs share by claiming: each takes what the others have not, so none is told which part is its own.
+Those runs share by claiming: each takes what the others have not, so none is told which part is its own.
 """
 
 import logging
 import math
+from dataclasses import replace
 from typing import Any
 
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun
 from prefect.context import FlowRunContext
 
-from gda.runner import WakeUp
+from gda.runner import Desk, WakeUp
 from gda.settings import Settings
-from gda.store import Store
 
 log = logging.getLogger("gda.glue")
 
@@ -31,23 +31,30 @@ def shards_wanted(backlog: int, settings: Settings, chunk: int = 1) -> int:
     return min(max(math.ceil(backlog / size) - 1, 0), settings.shard_runs)
 
 
-async def ask_for_shards(store: Store, call: WakeUp, settings: Settings, chunk: int = 1) -> int:
-    """Ask Prefect for runs that share the running flow's batch, where it is large enough.
+async def prepare(desk: Desk, call: WakeUp) -> Desk:
+    """Look how much there is to do: ask Prefect for runs that share it, and let a crowd share task runs.
 
     Args:
-        store: where the backlog is counted.
-        call: the wake-up; one for a single user, or by hand, is never shared.
-        settings: ``shard_size`` and ``shard_runs``.
-        chunk: how many occurrences share a task run.
+        desk: ``shard_size``, ``shard_runs`` and ``crowd`` of its settings decide.
+        call: the wake-up; one for a single user, or by hand, stays alone.
 
     Returns:
-        How many there are to share it.
+        The desk to work at.
     """
+    if call.by_hand or call.scope.of_one:
+        return desk
+    backlog = await desk.store.ledger.backlog(call.scope)
+    await ask_for_shards(backlog, desk)
+    return replace(desk, job_type=desk.job_type.in_crowd()) if backlog > desk.settings.crowd else desk
+
+
+async def ask_for_shards(backlog: int, desk: Desk) -> int:
+    """Ask Prefect for runs that share the running flow's ``backlog``, where it is large enough; how many there are."""
     context = FlowRunContext.get()
     run = context.flow_run if context else None
-    if run is None or run.deployment_id is None or SHARD in run.tags or call.by_hand or call.scope.of_one:
+    if run is None or run.deployment_id is None or SHARD in run.tags:
         return 0
-    wanted = shards_wanted(await store.ledger.backlog(call.scope), settings, chunk)
+    wanted = shards_wanted(backlog, desk.settings, desk.job_type.chunk)
     return await create_shards(run, wanted) if wanted else 0
 
 

@@ -26,6 +26,8 @@ from gda.store import Confirmation, Store
 from gda.vault import Vault
 
 NOTHING_NEW = "no new mail"
+CROWD_CHUNK = 8
+"""Digests that share a task run in a crowd; one task run each was half of a digest's CPU (bench/digests.py)."""
 
 
 async def deliver(tools: MailTools, job: Job) -> Outcome:
@@ -51,7 +53,9 @@ async def deliver(tools: MailTools, job: Job) -> Outcome:
     return await resume(mailing, errand.effect, DigestLetter(mailing, Found.from_json(errand.effect.content)))
 
 
-digest = job_type(kind=DIGEST, once_per="slot", tools=open_tools, flow="flows.digest.deliver_digests")(deliver)
+digest = job_type(
+    kind=DIGEST, once_per="slot", crowd_chunk=CROWD_CHUNK, tools=open_tools, flow="flows.digest.deliver_digests"
+)(deliver)
 """The kind as everybody declares one."""
 
 

@@ -5,6 +5,8 @@ table: an empty claim took 40 ms beside 100,000 settled rows. ``tests/integratio
 """
 
 import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import (
@@ -80,6 +82,19 @@ def _among_json(element: Among, compiler: SQLCompiler, **options: Any) -> str:
 
 
 IDS = bindparam("ids", type_=Ids())
+
+
+def alike(several: Iterable[tuple[str, Mapping[str, Any]]]) -> list[dict[str, Any]]:
+    """What to execute a write of ``Among(column, IDS)`` with: values once, and the ids of all rows that get them.
+
+    Args:
+        several: ids with their values; most of a flood get the same.
+    """
+    ids: dict[tuple[tuple[str, Any], ...], list[str]] = defaultdict(list)
+    for identity, values in several:
+        ids[tuple(values.items())].append(identity)
+    return [dict(values) | {"ids": those} for values, those in ids.items()]
+
 
 ENABLED = text("gda_schedules.enabled")
 """The schedules that run."""

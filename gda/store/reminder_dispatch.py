@@ -4,7 +4,6 @@ The transaction that finds a due reminder takes it and inserts its occurrence, w
 however many scan at once, it is performed once. What a body needs, and what it writes, goes through group commits.
 """
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,7 +13,7 @@ from sqlalchemy import Select, bindparam, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gda.lifecycle import Claim, Status
-from gda.store.conditions import IDS, Among
+from gda.store.conditions import IDS, Among, alike
 from gda.store.database import Database
 from gda.store.group_commit import GroupCommit
 from gda.store.notice_errands import Asked, NoticeErrand, read_errands
@@ -154,18 +153,11 @@ def _taken(
 
 
 async def _write_taken(connection: AsyncConnection, found: Sequence[Taken]) -> None:
-    """Write what became of reminders, those that are alike by one statement."""
-    taken: dict[bool, list[str]] = defaultdict(list)
-    refused: dict[tuple[bool, str], list[str]] = defaultdict(list)
-    for one in found:
-        if one.occurrence_id is None:
-            refused[one.late, one.reason].append(one.reminder_id)
-        else:
-            taken[one.late].append(one.occurrence_id)
-    if taken:
-        await connection.execute(_TAKE, [{"ids": ids, "b_late": late} for late, ids in taken.items()])
+    if taken := alike((one.occurrence_id, {"b_late": one.late}) for one in found if one.occurrence_id):
+        await connection.execute(_TAKE, taken)
+    refused = [one for one in found if not one.occurrence_id]
     if refused:
-        values = [{"ids": ids, "b_late": late, "b_reason": reason} for (late, reason), ids in refused.items()]
+        values = alike((one.reminder_id, {"b_late": one.late, "b_reason": one.reason}) for one in refused)
         await connection.execute(_REFUSE, values)
 
 
@@ -183,8 +175,7 @@ _READ = (reminders.c.id, reminders.c.remind_at, reminders.c.late, (reminders.c.s
 _DUE = (
     select(reminders.c.occurrence_id, *_READ, todos.c.title, todos.c.due_at, todos.c.due_day)
     .join(todos, todos.c.id == reminders.c.todo_id)
-    .where(reminders.c.status.in_(("taken", "sent")))
-    .where(Among(reminders.c.id, IDS))
+    .where(reminders.c.status.in_(("taken", "sent")), Among(reminders.c.id, IDS))
 )
 _SENT = (
     update(reminders)

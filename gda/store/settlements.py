@@ -1,7 +1,6 @@
 """Settle: write how attempts ended, each write guarded by status and fence."""
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from gda.lifecycle import SETTLED, Claim, Settlement, Status
 from gda.store.burial import Death, bury
 from gda.store.claims import holders, lost
-from gda.store.conditions import IDS, Among
+from gda.store.conditions import IDS, Among, alike
 from gda.store.tables import attempts, occurrences
 
 
@@ -34,24 +33,20 @@ async def settle(connection: AsyncConnection, endings: Sequence[Ending], now: da
     mine = await holders(connection, [ending.claim for ending in endings])
     kept = [ending for ending in endings if (ending.claim.occurrence.id, ending.claim.fence) in mine]
     if kept:
-        await connection.execute(_END_ATTEMPT, _alike(kept, lambda ending: _attempt_values(ending, now)))
+        await connection.execute(_END_ATTEMPT, alike((_id(e), _attempt_values(e, now)) for e in kept))
         leaving = [ending for ending in kept if ending.settlement.status is not Status.RUNNING]
         staying = [ending for ending in kept if ending.settlement.status is Status.RUNNING]
         if leaving:
-            await connection.execute(_LEAVE, _alike(leaving, lambda ending: _occurrence_values(ending, now)))
+            await connection.execute(_LEAVE, alike((_id(e), _occurrence_values(e, now)) for e in leaving))
         if staying:
-            await connection.execute(_BURN, _alike(staying, lambda ending: {"b_fence": ending.claim.fence}))
+            await connection.execute(_BURN, alike((_id(e), {"b_fence": e.claim.fence}) for e in staying))
         if dying := [ending for ending in kept if ending.settlement.status is Status.DEAD]:
             await bury(connection, [_death(ending) for ending in dying], now)
     return [None if (e.claim.occurrence.id, e.claim.fence) in mine else lost(e.claim) for e in endings]
 
 
-def _alike(endings: Iterable[Ending], values_of: Callable[[Ending], dict[str, Any]]) -> list[dict[str, Any]]:
-    """The values to write, once for all occurrences that get the same: most of a flood end alike."""
-    ids: dict[tuple[Any, ...], list[str]] = defaultdict(list)
-    for ending in endings:
-        ids[tuple(values_of(ending).items())].append(ending.claim.occurrence.id)
-    return [dict(values) | {"ids": several} for values, several in ids.items()]
+def _id(ending: Ending) -> str:
+    return ending.claim.occurrence.id
 
 
 _GUARD = (

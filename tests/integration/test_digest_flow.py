@@ -98,6 +98,38 @@ async def test_a_batch_is_one_flow_run_with_a_task_run_named_after_user_and_slot
     assert mails == {"ada": 1, "bruno": 0, "chiara": 1}
 
 
+async def test_in_a_crowd_digests_share_task_runs_and_each_is_tried_and_settled_for_itself(
+    prefect_server, tmp_path, monkeypatch, mail
+):
+    users = ("ada", "bruno", "chiara")
+    async with a_scene(prefect_server, tmp_path, monkeypatch, *users, mail=mail, run_retries=2, crowd=2) as scene:
+        await scene.owed(*users)
+        scene.house.fault("smtp_reject", code=550, user="bruno@example.org")
+        scene.house.fault("smtp_reject", code=451, user="chiara@example.org", times=1)
+        crowd = await scene.ran()
+        rows = await scene.house.store.history.list()
+        stories = {row.user_id: await scene.house.store.history.story(row.id) for row in rows}
+        mails = {user: len(scene.house.accepted(user)) for user in users}
+
+    [task] = crowd.tasks.values()
+    assert (task.name, task.run_count) == ("digest x 3", 2)
+    assert (crowd.state.message, task.state.message) == ("1 dead; 2 done", "2 completed, 1 dead")
+    assert {user: [attempt.outcome for attempt in story.attempts] for user, story in stories.items()} == {
+        "ada": ["done"],
+        "bruno": ["failed"],
+        "chiara": ["failed", "done"],
+    }
+    assert mails == {"ada": 1, "bruno": 0, "chiara": 1}
+
+
+async def test_what_is_no_crowd_keeps_a_task_run_each(prefect_server, tmp_path, monkeypatch, mail):
+    users = ("ada", "bruno")
+    async with a_scene(prefect_server, tmp_path, monkeypatch, *users, mail=mail, crowd=2) as scene:
+        await scene.owed(*users)
+        few = await scene.ran(tasks=2)
+    assert {name.split()[0] for name in few.tasks} == {"ada", "bruno"}
+
+
 async def test_a_passing_failure_is_tried_again_by_prefect_inside_the_run(prefect_server, tmp_path, monkeypatch, mail):
     async with a_scene(prefect_server, tmp_path, monkeypatch, "ada", mail=mail, run_retries=2) as scene:
         scene.house.fault("smtp_reject", code=451, times=1)

@@ -103,7 +103,7 @@ LEDGER_FAULTS = (
                 "        for e in endings\n        if e.claim.occurrence.id in held\n    }\n",
             ),
             Edit(SETTLEMENTS, '        "b_fence": ending.claim.fence,\n', ""),
-            Edit(SETTLEMENTS, '{"b_fence": ending.claim.fence}', "{}"),
+            Edit(SETTLEMENTS, '{"b_fence": e.claim.fence}', "{}"),
         ),
         (f"{LEDGER}test_a_late_writer_is_refused_and_writes_nothing[sqlite]",),
     ),
