@@ -16,6 +16,7 @@ from pathlib import Path
 from prefect.client.schemas.objects import FlowRun
 from sqlalchemy import select
 
+from gda.jobs import DIGEST
 from gda.lifecycle import Occurrence, Status
 from gda.store.tables import occurrences, schedules
 from tests.outage.place import FRESH, Place, Running, a_place, all_running, caught_running
@@ -199,7 +200,7 @@ def _judge_slots(place: Place, judged: Judged, rows: list[Occurrence], since: da
 
 def _judge_mails(place: Place, judged: Judged, rows: list[Occurrence]) -> None:
     """A digest arrived for each occurrence that is done, and for no other."""
-    done = Counter(row.user_id for row in rows if row.status is Status.DONE)
+    done = Counter(row.user_id for row in rows if row.kind == DIGEST and row.status is Status.DONE)
     arrived = {user: place.mails(user) for user in (*place.users, FRESH)}
     judged.figures["digests that arrived"] = sum(arrived.values())
     wrong = {user: (count, done[user]) for user, count in arrived.items() if count != done[user]}
