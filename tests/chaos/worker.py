@@ -59,6 +59,8 @@ class Order:
     user: str | None = None
     noop_seconds: float | None = None
     """Perform jobs that do nothing for so long instead of digests."""
+    crowded: bool = False
+    """Perform digests in chunks, as a flow run does that finds a crowd of them."""
     step: int = 0
     signal: int = signal.SIGKILL
     clock_minutes: float = 0
@@ -159,6 +161,7 @@ async def obey(order: Order) -> int:
             return steps.count
         async with open_tools(settings, store) as tools:
             job_type = bind(digest, settings, tools) if order.noop_seconds is None else idle(order.noop_seconds)
+            job_type = job_type.in_crowd() if order.crowded else job_type
             desk = Desk(store, job_type, settings, random.Random(), (KeyboardInterrupt, Stopped))
             call = WakeUp(scope, worker, Waker("drain"))
             async with stopped_by(signal.SIGTERM, Stopped):
