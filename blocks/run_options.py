@@ -20,6 +20,7 @@ SETTINGS: Mapping[str, str] = {
             "claim_size",
             "shard_size",
             "shard_runs",
+            "crowd",
             "early_seconds",
             "lease_seconds",
             "lease_refresh_seconds",
@@ -45,6 +46,7 @@ class RunOptions(Block):
     claim_size: int = same("claim_size")
     shard_size: int = same("shard_size")
     shard_runs: int = same("shard_runs")
+    crowd: int = same("crowd")
     early_seconds: int = same("early_seconds")
     lease_seconds: int = same("lease_seconds")
     lease_refresh_seconds: float = same("lease_refresh_seconds")

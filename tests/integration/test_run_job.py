@@ -5,6 +5,7 @@ from typing import Literal
 
 import pytest
 from prefect import flow
+from prefect.client.schemas.filters import FlowRunFilter
 from prefect.flow_engine import run_flow_async
 from prefect.utilities.callables import parameter_schema
 from pydantic import BaseModel, Field
@@ -149,7 +150,8 @@ async def test_however_many_ask_in_one_minute_one_drain_run_is_made(prefect_serv
         before = await ensure_drain("digest")
         await apply_system(scene.client, scene.house.settings, find_file())
         asked = [await ensure_drain("invoice", "bulk", clock=lambda: MORNING) for _ in range(3)]
-        runs = [run for run in await scene.client.read_flow_runs() if "drain" in run.tags]
+        tagged = FlowRunFilter.model_validate({"tags": {"all_": ["drain"]}})
+        runs = await scene.client.read_flow_runs(flow_run_filter=tagged)
         await prefect_server.emptied()
 
     assert (before, asked) == (False, [True, True, True])

@@ -10,6 +10,7 @@ import httpx
 import pytest
 from prefect import flow, tags
 from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.filters import FlowRunFilter
 from prefect.client.schemas.objects import FlowRun
 from prefect.runtime import flow_run
 from prefect.states import Cancelling, Crashed, Pending, Running, Scheduled
@@ -129,7 +130,9 @@ async def test_the_flow_sweeps_and_while_it_does_a_second_says_that_it_does_not_
         forgot = await prune_old_rows(return_state=True)
         rows = await store.history.list()
         drain = (await client.read_deployment_by_name("digest/drain")).id
-        asked = [run for run in await client.read_flow_runs() if run.deployment_id == drain and "drain" in run.tags]
+        tagged = FlowRunFilter.model_validate({"tags": {"all_": ["drain"]}})
+        found = await client.read_flow_runs(flow_run_filter=tagged)
+        asked = [run for run in found if run.deployment_id == drain]
         await prefect_server.emptied()
 
     assert (refused.name, swept.name, forgot.name) == ("NotLeader", "Completed", "Completed")
