@@ -1,4 +1,4 @@
-"""Digests: one flow run wakes for a scope and delivers everything due in it, each occurrence a Prefect task run."""
+"""Digests: one flow run wakes for a scope and delivers what is due in it, each in a task run, which crowds share."""
 
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
