@@ -27,7 +27,7 @@ from gda.vault import Vault
 
 NOTHING_NEW = "no new mail"
 CROWD_CHUNK = 8
-"""Digests that share a task run in a crowd; one task run each was half of a digest's CPU (bench/digests.py)."""
+"""Digests that share a task run in a crowd; one task run each was nearly half of a digest's CPU (bench/digests.py)."""
 
 
 async def deliver(tools: MailTools, job: Job) -> Outcome:
