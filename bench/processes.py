@@ -80,6 +80,6 @@ def server_pid(api_url: str) -> int:
     port = api_url.rpartition(":")[2].partition("/")[0]
     for entry in Path("/proc").glob("[0-9]*/cmdline"):
         words = entry.read_bytes().split(b"\0")
-        if b"server" in words and port.encode() in words:
+        if b"gda.cli.prefect_server" in words and port.encode() in words:
             return int(entry.parent.name)
     return 0

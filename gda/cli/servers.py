@@ -52,10 +52,14 @@ def prefect_environment(home: Path, port: int) -> dict[str, str]:
     }
 
 
+def server_command(port: int) -> list[str]:
+    """The command of a Prefect server on ``port`` of this machine."""
+    return [sys.executable, "-m", "gda.cli.prefect_server", "--host", LOOPBACK, "--port", str(port)]
+
+
 async def start_server(children: Children, env: Mapping[str, str], port: int, cwd: Path) -> None:
     """Start a Prefect server; :func:`server_answers` waits for it."""
-    command = [sys.executable, "-m", "prefect", "server", "start", "--host", LOOPBACK, "--port", str(port)]
-    await children.start("Prefect server", command, {**env, **SERVER_ENVIRONMENT}, cwd)
+    await children.start("Prefect server", server_command(port), {**env, **SERVER_ENVIRONMENT}, cwd)
 
 
 async def start_worker(children: Children, env: Mapping[str, str], pool: str, limit: int, cwd: Path) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from httpx import HTTPStatusError
+from httpx import HTTPError
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.filters import FlowRunFilter
 from prefect.client.schemas.objects import FlowRun, State
@@ -104,7 +104,7 @@ async def _cancel_late(client: PrefectClient, grace: timedelta, now: datetime) -
     too_late: State[None] = Cancelled(name=SUPERSEDED, message=message)
     try:
         return await end_waiting_runs(client, late(waiting, grace=grace, now=now), too_late)
-    except HTTPStatusError as error:  # What it has not taken is still late when the next sweep comes.
+    except HTTPError as error:  # Lost runs are closed all the same; what is still late waits for the next sweep.
         log.warning("late runs could not be cancelled (%s)", type(error).__name__)
         return 0
 

@@ -93,6 +93,30 @@ async def test_a_run_that_prefect_refuses_to_end_does_not_keep_the_others_open(p
     assert ended == [False, True, False, False, True]
 
 
+async def test_late_runs_that_a_slow_prefect_does_not_take_do_not_keep_lost_ones_open(
+    prefect_server, database_url, monkeypatch
+):
+    async with deployed(prefect_server, database_url) as place:
+        await a_user_with_digest(place.store)
+        lost = await a_run(place.client, Running())
+        place.clock.advance(minutes=6)
+        coming = await place.coming(await place.applied())
+        place.clock.instant = max(place.clock.instant, coming.expected_start_time + timedelta(minutes=3))
+        request = place.client.request
+
+        async def too_slow_for_many(method: Any, path: Any, **more: Any) -> Any:
+            if path == "/flow_runs/bulk_set_state":
+                raise httpx.ReadTimeout("no answer within 60 s")
+            return await request(method, path, **more)
+
+        monkeypatch.setattr(place.client, "request", too_slow_for_many)
+        await close_runs(place.store, place.client, grace=GRACE, own=None)
+        monkeypatch.undo()
+        states = [await place.state_of(run.id) for run in (lost, coming)]
+
+    assert states == ["Crashed", "Scheduled"]
+
+
 @flow(name="long-work")
 async def long_work(place: Any, alive: bool) -> str:
     """After an hour of work: what the sweep takes this run for."""

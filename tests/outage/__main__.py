@@ -17,14 +17,14 @@ def main() -> int:
     """Let the outage happen and print what came of it."""
     parser = argparse.ArgumentParser(prog="python -m tests.outage", description=__doc__)
     parser.add_argument("--users", type=int, default=200)
-    parser.add_argument("--minutes", type=int, default=60, help="how long all is away; whole hours unless lived")
+    parser.add_argument("--minutes", type=int, default=60, help="how long all is away, in whole hours")
     parser.add_argument("--lived", action="store_true", help="really wait, instead of setting the databases back")
     parser.add_argument(
         "--keep", type=Path, help="an empty folder for databases and logs; a temporary one when left out"
     )
     asked = parser.parse_args()
-    if asked.minutes % 60 and not asked.lived:
-        parser.error(f"--minutes {asked.minutes}: only whole hours can be set back; add --lived, or say 60")
+    if asked.minutes < 60 or asked.minutes % 60:
+        parser.error(f"--minutes {asked.minutes}: each schedule must come due meanwhile, once an hour; say 60 or 120")
     _forget_own_settings()
     from gda.cli.processes import stopping_on_sigterm
     from tests.outage.outage import live

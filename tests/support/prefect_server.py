@@ -18,7 +18,7 @@ import httpx
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
-from gda.cli.servers import ONLY_PACKAGED_ZONES
+from gda.cli.servers import ONLY_PACKAGED_ZONES, server_command
 
 READY_SECONDS = 100
 END_SECONDS = 15
@@ -79,7 +79,7 @@ class PrefectServer:
 def prefect_server_process(
     home: Path, *, auth_string: str | None = None, database_url: str | None = None, **more: str
 ) -> Iterator[PrefectServer]:
-    """Run ``prefect server start`` until the block ends.
+    """Run a Prefect server, as ``gda up`` starts it, until the block ends.
 
     Args:
         home: its ``PREFECT_HOME``, made when absent.
@@ -100,9 +100,8 @@ def prefect_server_process(
         environment["PREFECT_SERVER_API_AUTH_STRING"] = auth_string
     if database_url:
         environment["PREFECT_API_DATABASE_CONNECTION_URL"] = database_url
-    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
     log = home / "server.log"
-    with log.open("ab") as output, _child(command, environment, home, output) as child:
+    with log.open("ab") as output, _child(server_command(port), environment, home, output) as child:
         _wait_until(lambda: _answers(f"{server.api_url}/health"), child, log)
         yield replace(server, pid=child.pid)
 

@@ -1,0 +1,56 @@
+"""``python -m gda.cli.prefect_server``: ``prefect server start``, with garbage collected beside its event loop.
+
+On SQLite a server that collects in its event loop stands still for a minute now and then, with all its writes:
+
+1. A statement that SQLite refuses ("database is locked", which Prefect answers with 503 and its clients repeat) leaves
+   a cursor behind that nobody closed; what frees it is the collector.
+2. To free a cursor is to reset it, and that waits for its connection, which may itself be waiting for another one's
+   transaction in a thread, for Prefect's 60 s of patience at most.
+3. Where that happens in the thread of the event loop, nobody can end the transaction which all of them wait for.
+
+Seen with Prefect 3.8.8, SQLAlchemy 2.0.58 and CPython 3.11 in the native stacks of a server that stood still: 200 user
+deployments and a quick-run every three seconds were enough for one such minute in five. A thread of the collector's own
+waits as well, but alone.
+"""
+
+import gc
+import sys
+import threading
+from itertools import count
+
+COLLECT_SECONDS = 1.0
+"""How often what is young is collected; about as much becomes garbage meanwhile as CPython's own threshold allows."""
+ALL_EVERY = 60
+"""Each so many times everything is collected, which takes half a second of a large server's time."""
+
+
+def collect_beside() -> threading.Event:
+    """Collect garbage in a thread instead of wherever it happens to be noticed.
+
+    Returns:
+        What ends it when set; the process's end does too.
+    """
+    stopped = threading.Event()
+    gc.disable()
+    threading.Thread(target=_collect, args=(stopped,), name="collector", daemon=True).start()
+    return stopped
+
+
+def _collect(stopped: threading.Event) -> None:
+    for turn in count(1):
+        if stopped.wait(COLLECT_SECONDS):
+            return
+        gc.collect(2 if turn % ALL_EVERY == 0 else 1)
+
+
+def main() -> None:
+    """Be ``prefect server start`` with this command's arguments."""
+    from prefect.cli import app
+
+    collect_beside()
+    sys.argv = ["prefect", "server", "start", *sys.argv[1:]]
+    app()
+
+
+if __name__ == "__main__":
+    main()
