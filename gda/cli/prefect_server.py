@@ -9,7 +9,7 @@ On SQLite a server that collects in its event loop stands still for a minute now
 3. Where that happens in the thread of the event loop, nobody can end the transaction which all of them wait for.
 
 Seen with Prefect 3.8.8, SQLAlchemy 2.0.58 and CPython 3.11 in the native stacks of a server that stood still: 200 user
-deployments and a quick-run every three seconds were enough for one such minute in five. A thread of the collector's own
+deployments and six quick-runs every 20 s were enough for one such minute in about five. A thread of the collector's own
 waits as well, but alone.
 """
 
