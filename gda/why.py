@@ -12,7 +12,7 @@ from gda.store.records import Schedule
 from gda.store.revisions import Revision
 
 WAKERS = {
-    "schedule": "its deployment's schedule",
+    "schedule": "a deployment's schedule",
     "hand": "a person",
     "drain": "a drain",
     "sweep": "the sweep, because no wake-up had come for it",
