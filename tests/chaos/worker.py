@@ -14,6 +14,8 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +24,7 @@ import httpx
 from aiosmtplib.protocol import SMTPProtocol
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gda.binding import bind, opened
 from gda.delivery import smtp
@@ -38,7 +41,8 @@ from gda.retry import RetryPolicy
 from gda.runner import Desk, WakeUp, settle_alone, wake
 from gda.settings import Settings
 from gda.stopping import stopped_by
-from gda.store import Ledger, Scope, Store, Waker, Worker, open_store
+from gda.store import Scope, Store, Waker, Worker, open_store
+from gda.store.database import Database
 
 ONCE = Unique("once", OnConflict.KEEP, tuple(Status))
 LONGEST_LINE = 200
@@ -82,6 +86,10 @@ class Steps:
     fatal: int
     signal: int
     count: int = field(default=0)
+    writing: int = 0
+    """How many transactions of the main thread may write now."""
+    idle: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the last of them has ended."""
     beating: threading.Lock = field(default_factory=threading.Lock)
     """Held by the heartbeat while it writes."""
 
@@ -97,7 +105,7 @@ class Steps:
     def watch(self, watched: str) -> None:
         """Count the calls that ``watched`` names from now on."""
         if watched != "all":
-            self._let_beats_end()
+            self._note_writes()
         if watched == "halfway":
             self._halve()
             return
@@ -111,15 +119,28 @@ class Steps:
             # The content itself: between the permission to send it and its receipt.
             self._count(smtp, "_deliver")
 
-    def _let_beats_end(self) -> None:
-        # Whoever stands still within a transaction, if only the heartbeat's, keeps everybody else from SQLite.
-        original = Ledger.renew
+    def _note_writes(self) -> None:
+        # Whoever stands still within a transaction, if only the heartbeat's or a claim's, keeps all others from SQLite.
+        original = Database.write
 
-        async def renew(ledger: Ledger, worker: Worker) -> int:
-            with self.beating:
-                return await original(ledger, worker)
+        @asynccontextmanager
+        async def write(database: Database) -> AsyncIterator[AsyncConnection]:
+            if threading.current_thread() is not threading.main_thread():
+                with self.beating:
+                    async with original(database) as connection:
+                        yield connection
+                return
+            self.writing += 1
+            self.idle.clear()
+            try:
+                async with original(database) as connection:
+                    yield connection
+            finally:
+                self.writing -= 1
+                if not self.writing:
+                    self.idle.set()
 
-        Ledger.renew = renew  # type: ignore[method-assign]
+        Database.write = write  # type: ignore[method-assign]
 
     def _halve(self) -> None:
         original = SMTPProtocol.write
@@ -138,6 +159,8 @@ class Steps:
         original = getattr(owner, name)
 
         async def counted(*arguments: Any, **named: Any) -> Any:
+            while self.writing and self.count + 1 == self.fatal:
+                await self.idle.wait()
             self.one()
             return await original(*arguments, **named)
 

@@ -15,11 +15,12 @@ import gc, sqlite3, sys, threading
 from gda.cli.prefect_server import collect_beside
 
 PATIENCE = 10
-file, beside = sys.argv[1], sys.argv[2] == "beside"
+if sys.argv[2] == "beside":
+    collect_beside()
 waiting, waited, noticed = threading.Event(), threading.Event(), threading.Event()
 
 def connection():
-    return sqlite3.connect(file, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
+    return sqlite3.connect(sys.argv[1], timeout=PATIENCE, isolation_level=None, check_same_thread=False)
 
 def wait_for_the_lock():
     try:
@@ -29,29 +30,24 @@ def wait_for_the_lock():
         print(error)
     waited.set()
 
-def leave_garbage():
+def unclosed():
     cursor = patient.execute("SELECT 1 UNION SELECT 2")
     cursor.fetchone()
     circle = [cursor]
     circle.append(circle)
+    return circle
 
-def make_enough_for_a_collection():
-    for _ in range(100_000):
-        circle = []
-        circle.append(circle)
-
-gc.disable()
 owner, patient = connection(), connection()
 owner.execute("BEGIN IMMEDIATE")
-leave_garbage()
+left_behind = unclosed()
 patient.set_trace_callback(lambda statement: waiting.set())
 threading.Thread(target=wait_for_the_lock).start()
 waiting.wait()
+del left_behind
 gc.callbacks.append(lambda phase, info: noticed.set())
-gc.enable()
-if beside:
-    collect_beside()
-make_enough_for_a_collection()
+for _ in range(100_000):
+    circle = []
+    circle.append(circle)
 noticed.wait()
 owner.execute("ROLLBACK")
 waited.wait()
