@@ -70,8 +70,20 @@ class Crew:
 
     async def paused(self, owner: str) -> bool:
         """Wait until a worker stands still or has ended; whether it stands still."""
-        await until(lambda: owner in self.ended or self._state(owner) == "T", f"{owner} to stand still", 60)
+        try:
+            await until(lambda: owner in self.ended or self._state(owner) == "T", f"{owner} to stand still", 60)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; {self._how_all_stand()}") from None
         return owner not in self.ended
+
+    def _how_all_stand(self) -> str:
+        """The state of each living process, who holds SQLite's write lock, and on their stderr where they are."""
+        alive = {owner: self._state(owner) for owner in self.pids.keys() - self.ended.keys()}
+        for owner in (owner for owner, state in alive.items() if state != "T"):
+            self.send(owner, signal.SIGUSR1)
+            time.sleep(0.1)
+        holders = write_lock_holders(self.store.database.engine.url.database or "")
+        return f"alive: {alive}, writing: {[owner for owner, pid in self.pids.items() if pid in holders]}"
 
     def send(self, owner: str, number: int) -> None:
         """Send a signal to a worker that may be gone already."""
@@ -129,6 +141,16 @@ class Crew:
                 self.claimed.append(news["claimed"])
             else:
                 self.steps[news["owner"]] = news["steps"]
+
+
+def write_lock_holders(file: str) -> set[int]:
+    """Process ids that hold the write lock of an SQLite database in WAL mode: byte 120 of its shared memory's file."""
+    shared = Path(f"{file}-shm")
+    if not shared.exists():
+        return set()
+    locks = [line.split() for line in Path("/proc/locks").read_text().splitlines() if "->" not in line]
+    inode = str(shared.stat().st_ino)
+    return {int(lock[4]) for lock in locks if lock[5].endswith(f":{inode}") and lock[6] == "120"}
 
 
 def plain(settings: Settings) -> dict[str, Any]:

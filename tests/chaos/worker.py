@@ -7,6 +7,7 @@ not count.
 """
 
 import asyncio
+import faulthandler
 import json
 import os
 import random
@@ -234,6 +235,7 @@ def stop(*_: object) -> None:
 def child(order: Order) -> None:
     """Run one order in this process and end it."""
     signal.signal(signal.SIGTERM, stop)
+    faulthandler.register(signal.SIGUSR1)
     if order.clock_minutes:
         shift_clock(order.clock_minutes * 60)
     try:
