@@ -16,8 +16,9 @@ LATE_SECONDS = "86400"
 """After this a waiting run is marked Late; nothing of GDA's needs the mark, since the sweep looks at each run's time.
 
 Prefect's default of 15 s marks them while others start, in transactions that its SQLite refuses ("database is locked");
-one such refusal was seen to stop every write for 60 s, with Prefect 3.8.8. Marking what an hour's absence had made late
-(124 runs of 10 users) was refused 1,400 times in five minutes, in which little else got through.
+one such refusal was seen to stop every write for 60 s, with Prefect 3.8.8 (``gda.cli.prefect_server`` says why).
+Marking what an hour's absence had made late (124 runs of 10 users) was refused 1,400 times in five minutes, in which
+little else got through.
 """
 
 # Prefect checks the timezone of every schedule it reads against a list of zones that it makes anew from all folders
