@@ -8,10 +8,12 @@ import math
 from dataclasses import replace
 from typing import Any
 
-from prefect.client.orchestration import get_client
+import stamina
+from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.objects import FlowRun
 from prefect.context import FlowRunContext
 
+from gda.errors import Transient
 from gda.runner import Desk, WakeUp
 from gda.settings import Settings
 
@@ -19,8 +21,8 @@ log = logging.getLogger("gda.glue")
 
 SHARD = "shard"
 """Tag of a run that another one asked for; it asks for none itself."""
-
-
+TRIES = 3
+"""A server on SQLite refuses a write at once where another one came between it and what it had read before."""
 CHEAPER = 4
 """An occurrence in a chunk costs flow run and server together about a quarter: 6 instead of 17 ms (bench/queue.py)."""
 
@@ -77,12 +79,29 @@ async def create_shards(run: FlowRun, wanted: int) -> int:
         }
         for number in range(1, wanted + 1)
     ]
+    created = 0
     async with get_client() as client:
-        # Prefect types ``path`` as one of the routes it knew when that list was written; the bulk ones came later.
-        path: Any = f"/deployments/{run.deployment_id}/create_flow_run/bulk"
-        results = (await client.request("POST", path, json=shards)).json()["results"]
-    refused = [one for one in results if one["status"] != "CREATED"]
+        try:
+            async for attempt in stamina.retry_context(on=Transient, attempts=TRIES, wait_initial=0.2, wait_max=1.0):
+                with attempt:
+                    results = await _ask(client, run, shards)
+                    created = sum(one["status"] == "CREATED" for one in results)
+                    _require_all(results)
+        except Transient as refused:  # The others do the whole batch; it only takes longer.
+            log.warning("%s", refused)
+    return created
+
+
+async def _ask(client: PrefectClient, run: FlowRun, shards: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    # Prefect types ``path`` as one of the routes it knew when that list was written; the bulk ones came later.
+    path: Any = f"/deployments/{run.deployment_id}/create_flow_run/bulk"
+    results: list[dict[str, Any]] = (await client.request("POST", path, json=shards)).json()["results"]
+    return results
+
+
+def _require_all(results: list[dict[str, Any]]) -> None:
+    refused = [str(one["error"]) for one in results if one["status"] != "CREATED"]
     if refused:
-        # The others do the whole batch; it only takes longer.
-        log.warning("%d of %d shards were refused: %s", len(refused), wanted, refused[0]["error"])
-    return len(results) - len(refused)
+        # What follows the first line is the server's whole statement, with all its parameters.
+        why = refused[0].partition("\n")[0]
+        raise Transient(f"{len(refused)} of {len(results)} shards were refused: {why}")

@@ -3,7 +3,9 @@
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.filters import FlowRunFilter
 from prefect.client.schemas.objects import FlowRun
 from prefect.flow_engine import run_flow_async
@@ -67,6 +69,39 @@ async def test_a_small_batch_stays_alone(prefect_server: Any, tmp_path: Path, mo
         await prefect_server.emptied()
 
     assert company == []
+
+
+@pytest.mark.parametrize(("refusals", "expected"), [(1, 2), (99, 0)])
+async def test_shards_that_a_busy_server_refuses_are_asked_for_again_and_the_batch_never_fails_for_them(
+    prefect_server: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    refusals: int,
+    expected: int,
+) -> None:
+    request, refused = PrefectClient.request, []
+
+    async def busy(client: PrefectClient, method: Any, path: Any, **more: Any) -> httpx.Response:
+        if not str(path).endswith("create_flow_run/bulk") or len(refused) >= refusals:
+            return await request(client, method, path, **more)
+        refused.append(path)
+        error = "(sqlite3.OperationalError) database is locked\n[SQL: INSERT INTO flow_run]\n[parameters: {}]"
+        return httpx.Response(200, json={"results": [{"status": "FAILED", "error": error} for _ in more["json"]]})
+
+    async with a_scene(prefect_server, tmp_path, monkeypatch) as scene:
+        await apply_system(scene.client, scene.house.settings, find_file())
+        drain = await scene.client.read_deployment_by_name("digest/drain")
+        run = await scene.client.create_flow_run_from_deployment(drain.id)
+        with monkeypatch.context() as patched:
+            patched.setattr(PrefectClient, "request", busy)
+            created = await create_shards(run, 2)
+        company = await runs_of(scene, run)
+        await prefect_server.emptied()
+
+    warnings = [record.getMessage() for record in caplog.records if record.name == "gda.glue"]
+    assert (created, len(company)) == (expected, expected)
+    assert warnings == ["2 of 2 shards were refused: (sqlite3.OperationalError) database is locked"] * (expected == 0)
 
 
 async def test_the_backlog_counts_what_is_ready_or_not_promised_yet(database_url: str) -> None:
