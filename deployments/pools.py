@@ -10,8 +10,8 @@ if TYPE_CHECKING:
 
 WORKER_TYPE = "process"
 SYSTEM_SUFFIX = "-system"
-SYSTEM_AT_ONCE = 2
-"""Flow runs that a worker of the system pool begins at once."""
+SYSTEM_AT_ONCE = 1
+"""Flow runs that a worker of the system pool begins at once: a second sweep could only say that it does not lead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +45,14 @@ QUEUES = (
 
 
 def pool_specs(settings: Settings) -> tuple[PoolSpec, ...]:
-    """The pool of users' work with its queues, and the pool of system jobs, which a clogged first one cannot starve.
+    """The pool of all work with its queues, and the pool of the sweep, which a clogged first one cannot starve.
 
     The second has no limit in Prefect: a run whose worker went away counts there until the sweep closes it, so lost
-    runs would stop the very sweep that closes them. The sweep's lease in the ledger lets one work at a time.
+    runs would stop the very sweep that closes them. Its workers begin one at a time instead, which a lost run cannot
+    hold, and of several workers' sweeps the lease in the ledger lets one work.
     """
     name, limit = settings.prefect_pool, settings.prefect_pool_limit
-    system = "GDA: short system jobs, with a worker of their own."
+    system = "GDA: the sweep, with a worker of its own."
     return (
         PoolSpec(name, "GDA: users' work.", limit, limit, QUEUES),
         PoolSpec(f"{name}{SYSTEM_SUFFIX}", system, None, SYSTEM_AT_ONCE),

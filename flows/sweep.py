@@ -19,6 +19,7 @@ from gda.glue.commands import heed
 from gda.glue.dead_letter_news import announce_deaths
 from gda.glue.drains import ensure_drain
 from gda.glue.sweeping import close_runs
+from gda.glue.watchdog import ended_after
 from gda.leadership import Leadership
 from gda.registry import load_registry
 from gda.settings import Settings
@@ -26,7 +27,9 @@ from gda.store import Store, Waker, open_store
 from gda.sweep import LEASE, LEASE_TTL, Swept, sweep
 
 LONGEST_SECONDS = 600
-"""A sweep that hangs ends, so that it does not hold its worker's slot for good."""
+"""A sweep that hangs ends, so that it does not hold its worker's only place for good."""
+GRACE_SECONDS = 60
+"""How much later its process ends where even its event loop hangs."""
 
 
 @flow(name="sweep", version="2", persist_result=False, timeout_seconds=LONGEST_SECONDS)
@@ -35,6 +38,11 @@ async def sweep_once() -> State[None]:
     require_private_api()
     settings = await blocks.load_settings()
     own = str(flow_run.id) if flow_run.id else None
+    with ended_after(LONGEST_SECONDS + GRACE_SECONDS):
+        return await _sweep_as_leader(settings, own)
+
+
+async def _sweep_as_leader(settings: Settings, own: str | None) -> State[None]:
     owner = f"{settings.instance_id or 'sweep'}:{own or uuid4()}"
     async with (
         open_store(settings) as store,

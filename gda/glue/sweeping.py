@@ -4,6 +4,7 @@ import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 
 from httpx import HTTPError
@@ -37,7 +38,11 @@ LIVE = ("RUNNING", "PENDING", "CANCELLING")
 
 @dataclass(frozen=True, slots=True)
 class SeenRun:
-    """A Prefect flow run as the sweep sees it; ``since`` is when it entered its state (aware UTC)."""
+    """A Prefect flow run as the sweep sees it.
+
+    ``since`` is when it entered its state or, where it waits, when it is due, and ``began`` when it last began to run
+    (aware UTC).
+    """
 
     id: str
     state: str
@@ -45,6 +50,7 @@ class SeenRun:
     tags: frozenset[str]
     auto_scheduled: bool
     deployment: str = ""
+    began: datetime | None = None
 
 
 def stuck(
@@ -54,25 +60,40 @@ def stuck(
     return [run for run in runs if now - run.since >= after and run.id not in active and run.id != own]
 
 
-def late(runs: Sequence[SeenRun], *, grace: timedelta, now: datetime) -> list[str]:
-    """Late runs of schedules older than ``grace``: a drain serves users' slots; of a system job the latest run stays.
+def late(
+    waiting: Sequence[SeenRun], *, begun: Mapping[str, datetime] = MappingProxyType({}), grace: timedelta, now: datetime
+) -> list[str]:
+    """Runs of schedules that need not begin any more.
+
+    Users' runs may be late by ``grace``; then a drain serves their slots. A run of a system job does whatever is due
+    when it begins: of those that wait the newest stays, however late, unless one began after that was due.
 
     Args:
-        runs: those that are late.
-        grace: how late a run may be.
+        waiting: what is due and has not begun.
+        begun: by system deployment, when its latest run that was not lost began.
+        grace: how late a user's run may be.
         now: aware.
     """
     newest: dict[str, datetime] = {}
-    for run in runs:
+    for run in waiting:
         newest[run.deployment] = max(run.since, newest.get(run.deployment, run.since))
-    return [
-        run.id
-        for run in runs
-        if run.auto_scheduled
-        and now - run.since >= grace
-        and not run.tags & KEPT
-        and (SYSTEM not in run.tags or run.since < newest[run.deployment])
-    ]
+
+    def unneeded(run: SeenRun) -> bool:
+        if SYSTEM not in run.tags:
+            return now - run.since >= grace
+        began = begun.get(run.deployment)
+        return run.since < newest[run.deployment] or (began is not None and run.since <= began)
+
+    return [run.id for run in waiting if run.auto_scheduled and not run.tags & KEPT and unneeded(run)]
+
+
+def last_begun(runs: Sequence[SeenRun], *, lost: Collection[str]) -> dict[str, datetime]:
+    """By deployment, when the latest run of its schedule began, but for those whose worker went away."""
+    began: dict[str, datetime] = {}
+    for run in runs:
+        if run.auto_scheduled and run.began is not None and run.id not in lost:
+            began[run.deployment] = max(run.began, began.get(run.deployment, run.began))
+    return began
 
 
 async def close_runs(store: Store, client: PrefectClient, *, grace: timedelta, own: str | None) -> int:
@@ -94,19 +115,29 @@ async def close_runs(store: Store, client: PrefectClient, *, grace: timedelta, o
     gone = stuck(live, active=active, own=own, now=now, after=STUCK_AFTER)
     ends = {run.id: _end_of(run) for run in live if run.id in set(abandoned)} | {run.id: _end_of(run) for run in gone}
     # First the late ones: they would take the slots which the others free, and do what a drain does at once.
-    closed = await _cancel_late(client, grace, now)
+    closed = await _cancel_late(client, grace, now, lost=ends)
     return closed + sum([await end_run(client, run_id, state) for run_id, state in ends.items()])
 
 
-async def _cancel_late(client: PrefectClient, grace: timedelta, now: datetime) -> int:
+async def _cancel_late(client: PrefectClient, grace: timedelta, now: datetime, *, lost: Collection[str]) -> int:
     waiting = await _read(client, {"state": {"name": {"any_": list(WAITING)}}, "expected_start_time": {"before_": now}})
-    message = "too late: its work is done by a drain, or by a later run"
+    begun = last_begun(await _system_runs_since(client, waiting), lost=lost)
+    message = "too late: its work is done by a drain, or by another run"
     too_late: State[None] = Cancelled(name=SUPERSEDED, message=message)
     try:
-        return await end_waiting_runs(client, late(waiting, grace=grace, now=now), too_late)
+        return await end_waiting_runs(client, late(waiting, begun=begun, grace=grace, now=now), too_late)
     except HTTPError as error:  # Lost runs are closed all the same; what is still late waits for the next sweep.
         log.warning("late runs could not be cancelled (%s)", type(error).__name__)
         return 0
+
+
+async def _system_runs_since(client: PrefectClient, waiting: Sequence[SeenRun]) -> list[SeenRun]:
+    """Runs of system jobs that have begun since the first of those that wait was due."""
+    due = [run.since for run in waiting if SYSTEM in run.tags]
+    if not due:
+        return []
+    begun = {"state": {"type": {"any_": ["RUNNING", "COMPLETED"]}}, "start_time": {"after_": min(due)}}
+    return await _read(client, {"tags": {"all_": ["gda", SYSTEM]}, **begun})
 
 
 def _end_of(run: SeenRun) -> State[None]:
@@ -132,5 +163,5 @@ def _seen(run: FlowRun) -> SeenRun:
     since = run.state.timestamp
     if run.state.name in WAITING and run.expected_start_time:
         since = run.expected_start_time
-    name, auto = run.state.name or "", bool(run.auto_scheduled)
-    return SeenRun(str(run.id), name, since, frozenset(run.tags), auto, str(run.deployment_id or ""))
+    name, auto, deployment = run.state.name or "", bool(run.auto_scheduled), str(run.deployment_id or "")
+    return SeenRun(str(run.id), name, since, frozenset(run.tags), auto, deployment, run.start_time)

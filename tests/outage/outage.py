@@ -145,7 +145,7 @@ async def _nothing_left(place: Place, running: Running, since: datetime) -> bool
 
 
 async def _judge_runs(running: Running, judged: Judged, since: datetime, before: Before) -> None:
-    """Runs that were late: at most one of each user's began; what was running is closed."""
+    """Runs that were late: at most one of each deployment began; what was running is closed."""
     known = await running.runs(expected_start_time={"before_": since})
     missed = [run for run in known if run.auto_scheduled and str(run.id) not in before.live]
     # Prefect gives a run that never began a start time too, when it is cancelled; it counts how often one was running.
@@ -153,11 +153,11 @@ async def _judge_runs(running: Running, judged: Judged, since: datetime, before:
     judged.figures["late runs"] = len(missed)
     judged.figures["late runs by how they ended"] = _ended(missed)
     judged.figures["late runs that began, by how they ended"] = _ended(begun)
-    users = Counter(run.deployment_id for run in begun if any(tag.startswith("user:") for tag in run.tags))
+    starts = Counter(run.deployment_id for run in begun)
+    judged.figures["starts of late runs per deployment"] = sorted(starts.values(), reverse=True)
+    users = {run.deployment_id for run in begun if any(tag.startswith("user:") for tag in run.tags)}
     judged.figures["user deployments with a late run that began"] = len(users)
-    judged.require(max(users.values(), default=0) <= 1, f"{users.most_common(3)}: more than one start per deployment")
-    system = Counter(run.deployment_id for run in begun if "system" in run.tags)
-    judged.figures["starts of late runs per system job"] = sorted(system.values(), reverse=True)
+    judged.require(max(starts.values(), default=0) <= 1, f"{_several(begun)}: more than one start per deployment")
     judged.require(
         all(
             run.state and run.state.name in ("Completed", "Superseded", "NotLeader")
@@ -172,6 +172,15 @@ async def _judge_runs(running: Running, judged: Judged, since: datetime, before:
         all(run.state and run.state.name == "Crashed" for run in zombies), f"zombies ended as {_ended(zombies)}"
     )
     judged.require(len(zombies) > 0, "no run was running when all was killed")
+
+
+def _several(begun: list[FlowRun]) -> list[str]:
+    counts = Counter(run.deployment_id for run in begun)
+    return [
+        f"{run.name} due {run.expected_start_time}, began {run.start_time}"
+        for run in begun
+        if counts[run.deployment_id] > 1
+    ]
 
 
 def _since(run: FlowRun, since: datetime) -> bool:

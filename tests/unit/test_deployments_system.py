@@ -59,8 +59,8 @@ def test_settings_are_laid_over_the_cron_the_switch_and_the_pool() -> None:
         "flows.reminders.send_reminders": "mine",
         "flows.token_refresh.refresh_tokens": "mine",
         "flows.sweep.sweep_once": "mine-system",
-        "flows.retention.prune_old_rows": "mine-system",
-        "deployments.nightly.apply_at_night": "mine-system",
+        "flows.retention.prune_old_rows": "mine",
+        "deployments.nightly.apply_at_night": "mine",
     }
 
 
@@ -93,6 +93,12 @@ def test_the_file_names_only_pools_that_apply_makes() -> None:
     assert made == {"gda", "gda-system"}
     assert {spec.work_pool for spec in specs()} <= made
     assert {spec.work_queue for spec in specs()} <= {queue.name for queue in QUEUES}
+
+
+def test_the_sweep_has_a_pool_and_each_of_its_workers_for_itself_so_that_nothing_long_stands_before_it() -> None:
+    own = {pool.name: pool for pool in pool_specs(Settings())}["gda-system"]
+    assert [spec.entrypoint for spec in specs() if spec.work_pool == own.name] == ["flows.sweep.sweep_once"]
+    assert (own.limit, own.at_once) == (None, 1)
 
 
 def test_every_kind_has_a_flow_whose_parameters_a_person_can_fill_in() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from deployments.plan import PAUSED_TAG
 from deployments.spec import COHORT_TAG, KIND_TAG, OWN_TAG, USER_TAG
-from gda.glue.sweeping import SeenRun, late, stuck
+from gda.glue.sweeping import SeenRun, last_begun, late, stuck
 from gda.glue.switches import Switchboard, is_paused, owner_of, read_switchboard
 from gda.store import Watched
 from tests.builders import MORNING
@@ -19,7 +19,8 @@ TAGS = [OWN_TAG, f"{USER_TAG}ada", f"{KIND_TAG}digest"]
 def a_run(identity: str, state: str, *, minutes: float, tags: tuple[str, ...] = (), **more: Any) -> SeenRun:
     since = MORNING - timedelta(minutes=minutes)
     auto, deployment = more.get("auto_scheduled", True), more.get("deployment", identity)
-    return SeenRun(identity, state, since, frozenset({"gda", *tags}), auto, deployment)
+    began = MORNING - timedelta(minutes=more["began"]) if "began" in more else None
+    return SeenRun(identity, state, since, frozenset({"gda", *tags}), auto, deployment, began)
 
 
 def a_deployment(*switched_off: str, paused: bool = False, tags: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -54,10 +55,34 @@ def test_a_late_run_of_a_schedule_is_cancelled_but_not_a_drain_nor_what_a_person
     assert late(runs, grace=GRACE, now=MORNING) == ["user", "unmarked", "behind"]
 
 
-def test_of_the_late_runs_of_a_system_job_the_newest_stays_however_late() -> None:
-    sweeps = [a_run(f"sweep {n}", "Late", minutes=n, tags=("system",), deployment="sweep") for n in (9, 3, 5)]
+def waiting_sweeps(*minutes: float) -> list[SeenRun]:
+    return [a_run(f"sweep {n}", "Late", minutes=n, tags=("system",), deployment="sweep") for n in minutes]
+
+
+def test_of_a_system_jobs_runs_that_wait_the_newest_stays_however_late() -> None:
     retention = a_run("retention", "Late", minutes=90, tags=("system",))
-    assert late([*sweeps, retention], grace=GRACE, now=MORNING) == ["sweep 9", "sweep 5"]
+    waiting = [*waiting_sweeps(1.5, 0.5, 9), retention]
+    assert late(waiting, grace=GRACE, now=MORNING) == ["sweep 1.5", "sweep 9"]
+
+
+def test_no_run_of_a_system_job_stays_where_one_began_after_it_was_due() -> None:
+    retention = a_run("retention", "Late", minutes=90, tags=("system",))
+    running = [a_run("now", "Running", minutes=1, began=1, deployment="sweep")]
+    begun = last_begun(running, lost=())
+    cancelled = late([*waiting_sweeps(9, 1), retention], begun=begun, grace=GRACE, now=MORNING)
+    young = late(waiting_sweeps(1, 0.5), begun=begun, grace=GRACE, now=MORNING)
+    assert (cancelled, young) == (["sweep 9", "sweep 1"], ["sweep 1"])
+
+
+def test_what_was_lost_or_asked_for_by_a_person_does_not_stand_for_a_schedules_run() -> None:
+    """A person may have asked for one user's work alone."""
+    runs = [
+        a_run("lost", "Running", minutes=1, began=1, deployment="sweep"),
+        a_run("quick", "Completed", minutes=1, began=1, deployment="sweep", auto_scheduled=False),
+        a_run("not begun", "Running", minutes=1, deployment="sweep"),
+        *(a_run(f"{n}", "Completed", minutes=n, began=n, deployment="sweep") for n in (5, 4, 6)),
+    ]
+    assert last_begun(runs, lost={"lost"}) == {"sweep": MORNING - timedelta(minutes=4)}
 
 
 def test_a_schedule_switched_off_in_prefect_is_paused_and_its_neighbour_is_not() -> None:
