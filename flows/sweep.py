@@ -35,14 +35,13 @@ GRACE_SECONDS = 60
 @flow(name="sweep", version="2", persist_result=False, timeout_seconds=LONGEST_SECONDS)
 async def sweep_once() -> State[None]:
     """Sweep, unless another instance does."""
-    require_private_api()
-    settings = await blocks.load_settings()
-    own = str(flow_run.id) if flow_run.id else None
     with ended_after(LONGEST_SECONDS + GRACE_SECONDS):
-        return await _sweep_as_leader(settings, own)
+        require_private_api()
+        return await _sweep_as_leader(await blocks.load_settings())
 
 
-async def _sweep_as_leader(settings: Settings, own: str | None) -> State[None]:
+async def _sweep_as_leader(settings: Settings) -> State[None]:
+    own = str(flow_run.id) if flow_run.id else None
     owner = f"{settings.instance_id or 'sweep'}:{own or uuid4()}"
     async with (
         open_store(settings) as store,

@@ -74,8 +74,9 @@ def late(
         grace: how late a user's run may be.
         now: aware.
     """
+    schedules = [run for run in waiting if run.auto_scheduled]
     newest: dict[str, datetime] = {}
-    for run in waiting:
+    for run in schedules:
         newest[run.deployment] = max(run.since, newest.get(run.deployment, run.since))
 
     def unneeded(run: SeenRun) -> bool:
@@ -84,7 +85,7 @@ def late(
         began = begun.get(run.deployment)
         return run.since < newest[run.deployment] or (began is not None and run.since <= began)
 
-    return [run.id for run in waiting if run.auto_scheduled and not run.tags & KEPT and unneeded(run)]
+    return [run.id for run in schedules if not run.tags & KEPT and unneeded(run)]
 
 
 def last_begun(runs: Sequence[SeenRun], *, lost: Collection[str]) -> dict[str, datetime]:
@@ -120,11 +121,12 @@ async def close_runs(store: Store, client: PrefectClient, *, grace: timedelta, o
 
 
 async def _cancel_late(client: PrefectClient, grace: timedelta, now: datetime, *, lost: Collection[str]) -> int:
-    waiting = await _read(client, {"state": {"name": {"any_": list(WAITING)}}, "expected_start_time": {"before_": now}})
-    begun = last_begun(await _system_runs_since(client, waiting), lost=lost)
+    due = {"state": {"name": {"any_": list(WAITING)}}, "expected_start_time": {"before_": now}}
     message = "too late: its work is done by a drain, or by another run"
     too_late: State[None] = Cancelled(name=SUPERSEDED, message=message)
     try:
+        waiting = await _read(client, due)
+        begun = last_begun(await _system_runs_since(client, waiting), lost=lost)
         return await end_waiting_runs(client, late(waiting, begun=begun, grace=grace, now=now), too_late)
     except HTTPError as error:  # Lost runs are closed all the same; what is still late waits for the next sweep.
         log.warning("late runs could not be cancelled (%s)", type(error).__name__)

@@ -74,6 +74,11 @@ def test_no_run_of_a_system_job_stays_where_one_began_after_it_was_due() -> None
     assert (cancelled, young) == (["sweep 9", "sweep 1"], ["sweep 1"])
 
 
+def test_what_a_person_asked_for_keeps_no_schedules_run_from_beginning() -> None:
+    by_hand = a_run("by hand", "Late", minutes=0.1, tags=("system",), deployment="sweep", auto_scheduled=False)
+    assert late([*waiting_sweeps(5, 1), by_hand], grace=GRACE, now=MORNING) == ["sweep 5"]
+
+
 def test_what_was_lost_or_asked_for_by_a_person_does_not_stand_for_a_schedules_run() -> None:
     """A person may have asked for one user's work alone."""
     runs = [
