@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from bench.prefect_database import CHOICES
+
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -26,7 +28,11 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=10_000, help="queue: enqueued jobs of each kind")
     parser.add_argument("--crowd", type=int, default=100_000, help="scale: users in cohorts")
     parser.add_argument("--deployed", type=int, default=1000, help="scale: users with a deployment each")
-    parser.add_argument("--file", action="store_true", help="scale: Prefect's SQLite in a file, not in memory")
+    parser.add_argument(
+        "--prefect-database",
+        choices=CHOICES,
+        help="scale: where Prefect keeps its data; PostgreSQL where it can be had, else SQLite in memory",
+    )
     parser.add_argument("--due", type=int, default=10_000, help="burst: users due in one minute")
     parser.add_argument("--reminders", type=int, default=10_000, help="reminders: how many are due")
     parser.add_argument(
@@ -78,7 +84,7 @@ def scale(asked: argparse.Namespace) -> int:
     """Plan and apply for a hundred thousand users, and a thousand deployments against plain Prefect's loop."""
     from bench.scale import measure
 
-    figures = asyncio.run(measure(users=asked.crowd, deployed=asked.deployed, in_file=asked.file, say=say))
+    figures = asyncio.run(measure(users=asked.crowd, deployed=asked.deployed, database=asked.prefect_database, say=say))
     keep("scale", figures.as_json(), figures.rows())
     for miss in figures.misses:
         print(f"MISSED: {miss}")

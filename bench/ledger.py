@@ -29,13 +29,11 @@ from gda.settings import Settings
 from gda.store import Confirmation, Intent, MailCursor, Scope, Store, Waker, Wish, Worker, make_store, open_database
 from gda.store.schema import upgrade
 from gda.store.settlements import Ending
-from tests.support.postgres import NoPostgres, Postgres, running_postgres
+from tests.support.postgres import SAFE, NoPostgres, Postgres, running_postgres
 
 ALL, WORKER, DONE = Scope("digest"), Worker("bench"), Settlement(Status.DONE, "done", reason="3 messages")
 CLAIM_SIZE, AT_ONCE, ROUNDS, BATCH = 256, 64, 3, 500
 BUSY = timedelta(seconds=30)
-SAFE = ("fsync=on", "synchronous_commit=on", "full_page_writes=on", "shared_buffers=128MB", "max_connections=50")
-
 Say = Callable[[str], None]
 Body = Callable[[Store], Awaitable[None]]
 

@@ -5,6 +5,7 @@ import json
 import os
 import sys
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,10 +17,10 @@ from pydantic import SecretStr
 from bench.counted import Applied, Calls, applied, counting_client
 from bench.crowd import KIND, PATTERNS, crowd, settle
 from bench.plain_deploys import deploy_plainly, remove_all
+from bench.prefect_database import PrefectDatabase, prefect_database
 from deployments.apply import read_existing
 from deployments.kinds import load_kinds
 from deployments.system import apply_system, find_file
-from gda.cli.demo.stage import PREFECT_DATABASE
 from gda.cli.servers import SERVER_ENVIRONMENT
 from gda.settings import Layout, Settings
 from gda.store import Store, Wish, make_store, open_database, upgrade
@@ -30,7 +31,6 @@ PLAN_SECONDS, PLAN_MEBIBYTES = 3.0, 500.0
 FIRST_SECONDS, SECOND_SECONDS = 180.0, 5.0
 EDIT_WRITES = 1
 SHARE_OF_PLAIN = 0.6
-WHY_SQLITE = "the PostgreSQL that the tests bring lacks pg_trgm, which Prefect's server needs"
 
 Say = Callable[[str], None]
 
@@ -102,7 +102,7 @@ class Figures:
         """All figures by name."""
         user = asdict(self.user) | {"ratio": self.user.ratio}
         return {
-            "prefect_database": f"{self.prefect_database}: {WHY_SQLITE}",
+            "prefect_database": self.prefect_database,
             "cohort": asdict(self.cohort),
             "user": user,
             "load": self.load,
@@ -134,23 +134,31 @@ class Figures:
         ]
 
 
-async def measure(*, users: int, deployed: int, in_file: bool, say: Say) -> Figures:
+async def measure(*, users: int, deployed: int, database: str | None, say: Say) -> Figures:
     """Measure both layouts, each on a Prefect server of its own.
 
     Args:
         users: in layout ``cohort``.
         deployed: users in layout ``user``, and deployments of plain Prefect's loop.
-        in_file: Prefect keeps its SQLite in a file, as under ``gda up``, not in memory, as in the other measurements.
+        database: where Prefect keeps its data, one of ``bench.prefect_database.CHOICES``; the best there is when None.
         say: told what is going on.
     """
-    url = None if in_file else PREFECT_DATABASE
     with TemporaryDirectory(prefix="gda-bench-") as text:
         folder = Path(text)
-        async with running_prefect_server(folder / "one", database_url=url, **SERVER_ENVIRONMENT) as server:
-            cohort = await _cohorts(server, folder / "cohort", users, say)
-        async with running_prefect_server(folder / "two", database_url=url, **SERVER_ENVIRONMENT) as server:
-            user = await _users(server, folder / "user", deployed, say)
-    return Figures(cohort, user, "SQLite in a file" if in_file else "SQLite in memory", os.getloadavg()[0])
+        async with prefect_database(database) as prefect:
+            say(f"Prefect's database is {prefect.name}")
+            async with _server(folder / "one", prefect) as server:
+                cohort = await _cohorts(server, folder / "cohort", users, say)
+            async with _server(folder / "two", prefect) as server:
+                user = await _users(server, folder / "user", deployed, say)
+    return Figures(cohort, user, prefect.name, os.getloadavg()[0])
+
+
+@asynccontextmanager
+async def _server(home: Path, database: PrefectDatabase) -> AsyncIterator[PrefectServer]:
+    url = await database.empty()
+    async with running_prefect_server(home, database_url=url, **SERVER_ENVIRONMENT) as server:
+        yield server
 
 
 async def _cohorts(server: PrefectServer, folder: Path, users: int, say: Say) -> Cohorts:

@@ -72,7 +72,11 @@ async def apply(plan: Plan, client: "PrefectClient", *, on_progress: Progress | 
 
 
 async def _register_flows(client: "PrefectClient", specs: Iterable[DeploymentSpec]) -> dict[str, str]:
-    return {name: str(await client.create_flow_from_name(name)) for name in sorted({one.flow_name for one in specs})}
+    """The ids of their flows; one that Prefect knows costs no write."""
+    names = {one.flow_name for one in specs}
+    wanted = {"flows": {"name": {"any_": sorted(names)}}}
+    known = {one["name"]: one["id"] for one in await pages(client, "/flows/filter", wanted)} if names else {}
+    return known | {name: str(await client.create_flow_from_name(name)) for name in sorted(names - known.keys())}
 
 
 async def _create(

@@ -27,7 +27,12 @@ EVERY_MINUTE = ScheduleSpec(TICK, "* * * * *", "UTC", group=TICK)
 
 
 def cohort_deployments(
-    cohorts: Iterable[Cohort], kinds: Mapping[str, KindSpec], settings: Settings, *, there: Collection[str] = ()
+    cohorts: Iterable[Cohort],
+    kinds: Mapping[str, KindSpec],
+    settings: Settings,
+    *,
+    there: Collection[str] = (),
+    keep_empty: bool = False,
 ) -> list[DeploymentSpec]:
     """The deployments that serve the cohorts: one each for up to ``max_cohorts``, and a tick per kind for the rest.
 
@@ -38,17 +43,22 @@ def cohort_deployments(
         cohorts: those with members, in any order.
         kinds: the flow of each kind.
         settings: pool, ``max_cohorts``, ``shard_runs``.
-        there: titles of the deployments that Prefect has.
+        there: titles of the cohorts' deployments that Prefect has.
+        keep_empty: those of them that nobody is in any more stay, so no other cohort gets their places.
 
     Raises:
         UnknownKind: a cohort is of a kind that ``kinds`` lacks.
     """
     titles = frozenset(there)
-    ranked = sorted(_present(cohorts, kinds), key=lambda one: _rank(one, kinds, titles))
+    present = [(_title(one, kinds), one) for one in _present(cohorts, kinds)]
+    ranked = sorted(present, key=lambda named: (named[0] not in titles, -named[1].members, named[0]))
+    served = {title for title, _ in present}.union(_title_of_tick(kind) for kind in kinds.values())
+    empty = len(titles - served) if keep_empty else 0
     specs: list[DeploymentSpec] = []
     rest: set[str] = set()
-    for one in ranked:
-        spec = _of_cohort(one, kinds[one.kind], settings) if len(specs) < settings.max_cohorts else None
+    for title, one in ranked:
+        places = settings.max_cohorts - (0 if title in titles else empty)
+        spec = _of_cohort(one, kinds[one.kind], settings) if len(specs) < places else None
         if spec is None:
             rest.add(one.kind)
         elif spec.schedules:
@@ -70,10 +80,17 @@ def _present(cohorts: Iterable[Cohort], kinds: Mapping[str, KindSpec]) -> list[C
     return [Cohort(*names, number) for names, number in members.items()]
 
 
-def _rank(one: Cohort, kinds: Mapping[str, KindSpec], there: frozenset[str]) -> tuple[bool, int, str]:
+def _title(one: Cohort, kinds: Mapping[str, KindSpec]) -> str:
     kind = kinds[one.kind]
-    title = f"{kind.flow_name}/{cohort_name(kind, one.expression, one.timezone)}"
-    return title not in there, -one.members, title
+    return f"{kind.flow_name}/{cohort_name(kind, one.expression, one.timezone)}"
+
+
+def _name_of_tick(kind: KindSpec) -> str:
+    return f"{kind.kind}: {TICK}" if kind.generic else TICK
+
+
+def _title_of_tick(kind: KindSpec) -> str:
+    return f"{kind.flow_name}/{_name_of_tick(kind)}"
 
 
 def _of_cohort(one: Cohort, kind: KindSpec, settings: Settings) -> DeploymentSpec:
@@ -86,8 +103,9 @@ def _of_cohort(one: Cohort, kind: KindSpec, settings: Settings) -> DeploymentSpe
 
 
 def _tick(kind: KindSpec, settings: Settings) -> DeploymentSpec:
-    name = f"{kind.kind}: {TICK}" if kind.generic else TICK
-    return _spec(kind, name, (EVERY_MINUTE,), {}, f"every minute, whatever is due of {kind.kind}", settings)
+    return _spec(
+        kind, _name_of_tick(kind), (EVERY_MINUTE,), {}, f"every minute, whatever is due of {kind.kind}", settings
+    )
 
 
 def _spec(

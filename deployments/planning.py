@@ -11,7 +11,7 @@ from deployments.cohorts import cohort_deployments
 from deployments.kinds import GENERIC, load_kind, load_kinds
 from deployments.operator import operator_deployments
 from deployments.plan import Plan, plan
-from deployments.spec import DeploymentSpec, user_deployments
+from deployments.spec import COHORT_TAG, DeploymentSpec, user_deployments
 from gda.leadership import Leadership
 from gda.settings import Settings
 from gda.store.cohorts import Cohort
@@ -67,12 +67,19 @@ async def make_plan(
         UnknownKind: a schedule wants a kind that no flow serves.
     """
     existing = await read_existing(client)
-    people = await people_deployments(store, settings, there=[one.spec.title for one in existing], cohorts=cohorts)
-    return plan([*people, *system], existing, keep_empty=settings.layout == "cohort" and not prune)
+    there = [one.spec.title for one in existing if COHORT_TAG in one.spec.tags]
+    keep_empty = settings.layout == "cohort" and not prune
+    people = await people_deployments(store, settings, there=there, keep_empty=keep_empty, cohorts=cohorts)
+    return plan([*people, *system], existing, keep_empty=keep_empty)
 
 
 async def people_deployments(
-    store: "Store", settings: Settings, *, there: Collection[str] = (), cohorts: Sequence[Cohort] | None = None
+    store: "Store",
+    settings: Settings,
+    *,
+    there: Collection[str] = (),
+    keep_empty: bool = False,
+    cohorts: Sequence[Cohort] | None = None,
 ) -> list[DeploymentSpec]:
     """The deployments that serve the operator's schedules, and users' in the layout of ``settings``."""
     in_cohorts, kinds = settings.layout == "cohort", load_kinds()
@@ -81,5 +88,5 @@ async def people_deployments(
     own = operator_deployments(schedules, kinds, load_kind(GENERIC), settings)
     if in_cohorts:
         counted = await store.cohorts.all() if cohorts is None else cohorts
-        return own + cohort_deployments(counted, kinds, settings, there=there)
+        return own + cohort_deployments(counted, kinds, settings, there=there, keep_empty=keep_empty)
     return own + user_deployments(schedules, kinds, settings)

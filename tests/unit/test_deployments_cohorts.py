@@ -19,8 +19,11 @@ BERLIN = Cohort("digest", "30 7 * * *", "Europe/Berlin", 12)
 TOKYO = Cohort("digest", "0 8 * * 1-5", "Asia/Tokyo", 3)
 
 
-def specs(*cohorts: Cohort, there: Collection[str] = (), **settings: int) -> list[DeploymentSpec]:
-    return cohort_deployments(cohorts, KINDS, Settings.model_validate(settings), there=there)
+def specs(
+    *cohorts: Cohort, there: Collection[str] = (), keep_empty: bool = False, **settings: int
+) -> list[DeploymentSpec]:
+    given = Settings.model_validate(settings)
+    return cohort_deployments(cohorts, KINDS, given, there=there, keep_empty=keep_empty)
 
 
 def planned(
@@ -85,6 +88,18 @@ def test_a_user_who_changes_the_time_costs_one_call_by_day_and_the_empty_cohort_
     by_day, at_night = planned(moved, before), planned(moved, before, keep_empty=False)
     assert (by_day.changes, len(by_day.create), len(by_day.empty)) == (1, 1, 1)
     assert [one.spec.name for one in at_night.delete] == ["0 8 * * * Europe-Berlin"]
+
+
+def test_the_place_of_a_cohort_that_becomes_empty_by_day_goes_to_another_one_at_night() -> None:
+    lonely, waiting = (Cohort("digest", f"{minute} 9 * * *", "UTC", 1) for minute in (0, 5))
+    before = specs(BERLIN, lonely, waiting, max_cohorts=2)
+    titles = [one.title for one in before]
+    larger = replace(BERLIN, members=BERLIN.members + 1)
+    by_day = planned(specs(larger, waiting, max_cohorts=2, there=titles, keep_empty=True), before)
+    at_night = planned(specs(larger, waiting, max_cohorts=2, there=titles), before, keep_empty=False)
+    assert (titles[2], by_day.changes, [one.spec.name for one in by_day.empty]) == ("digest/tick", 0, ["0 9 * * * UTC"])
+    assert [one.name for one in at_night.create] == ["5 9 * * * UTC"]
+    assert [one.spec.name for one in at_night.delete] == ["tick", "0 9 * * * UTC"]
 
 
 def test_a_user_who_joins_a_cohort_or_leaves_one_costs_no_call() -> None:

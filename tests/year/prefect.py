@@ -40,7 +40,8 @@ class Deployments:
 
     async def apply(self, store: Store, *, prune: bool) -> tuple[list[Planned], int, int]:
         """Do what the plan says; returns the wake-ups of what is new, and how many were made and deleted."""
-        wanted = cohort_deployments(await store.cohorts.all(), KINDS, self.settings, there=list(self.there))
+        there = list(self.there)
+        wanted = cohort_deployments(await store.cohorts.all(), KINDS, self.settings, there=there, keep_empty=not prune)
         todo = plan(wanted, self.there.values(), keep_empty=not prune)
         assert not todo.update, f"nobody changed a deployment by hand: {todo.update[0].changes}"
         for gone in todo.delete:
