@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from prefect.client.orchestration import PrefectClient
@@ -98,6 +99,29 @@ async def test_a_member_who_joins_before_the_look_up_is_served_and_one_who_has_l
     assert by_day == shared
     assert len(after_night) == 1
     assert after_night < shared
+
+
+async def test_a_users_change_to_a_time_that_nobody_has_costs_one_writing_call_and_to_anothers_time_none(
+    prefect_server, tmp_path, monkeypatch, mail
+):
+    async with a_scene(prefect_server, tmp_path, monkeypatch, "ada", "bruno", mail=mail) as scene:
+        store, client = scene.house.store, scene.client
+        await laid_out(store, client, COHORT)
+        request, writes = client.request, []
+
+        async def noted(method: Any, path: Any, **more: Any) -> Any:
+            if method != "GET" and not path.endswith("/filter"):
+                writes.append(f"{method} {path}")
+            return await request(method, path, **more)
+
+        monkeypatch.setattr(client, "request", noted)
+        await store.schedules.set(Wish("ada", "digest", "daily 23:11"))
+        await apply(await make_plan(store, client, COHORT), client)
+        alone = list(writes)
+        await store.schedules.set(Wish("bruno", "digest", "daily 23:11"))
+        await apply(await make_plan(store, client, COHORT), client)
+
+    assert (alone, writes[1:]) == (["POST /deployments/"], [])
 
 
 @pytest.mark.parametrize("whole", [True, False], ids=["deployment", "schedule"])

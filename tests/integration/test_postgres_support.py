@@ -55,6 +55,12 @@ async def test_two_databases_of_one_server_share_nothing(postgres: Callable[[], 
         await postgres().drop_database(other)
 
 
+async def test_an_extension_that_cannot_be_had_is_named(postgres: Callable[[], Postgres]) -> None:
+    await postgres().require("plpgsql")
+    with pytest.raises(NoPostgres, match="lacks the extension pg_of_dreams"):
+        await postgres().require("pg_of_dreams")
+
+
 async def test_a_database_can_be_a_copy_of_a_prepared_one(postgres: Callable[[], Postgres], postgres_url: str) -> None:
     await answer(postgres_url, "CREATE TABLE greeting (word text)")
     copy = await postgres().create_database(template=postgres_url.rpartition("/")[2])
