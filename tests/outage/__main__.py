@@ -25,7 +25,16 @@ def main() -> int:
     asked = parser.parse_args()
     if asked.minutes < 60 or asked.minutes % 60:
         parser.error(f"--minutes {asked.minutes}: each schedule must come due meanwhile, once an hour; say 60 or 120")
-    _forget_own_settings()
+    with tempfile.TemporaryDirectory(prefix="gda-outage-", ignore_cleanup_errors=True) as text:
+        folder = Path(text)
+        _forget_own_settings(folder / "client")
+        kept = asked.keep or folder / "place"
+        kept.mkdir(parents=True, exist_ok=True)
+        return asyncio.run(_bounded(asked, kept))
+
+
+async def _bounded(asked: argparse.Namespace, folder: Path) -> int:
+    """Live through it and print what was seen; 1 where something was wrong."""
     from gda.cli.processes import stopping_on_sigterm
     from tests.outage.outage import live
 
@@ -34,30 +43,24 @@ def main() -> int:
     def say(line: str) -> None:
         print(f"{time.monotonic() - begun:6.0f} s  {line}", flush=True)
 
-    async def bounded(folder: Path) -> int:
-        away = timedelta(minutes=asked.minutes)
-        most = MOST_SECONDS + (away.total_seconds() if asked.lived else 0)
-        # Whoever stops this before its end must not leave a server and workers behind.
-        with stopping_on_sigterm():
-            async with asyncio.timeout(most):
-                judged = await live(folder, asked.users, away=away, lived=asked.lived, say=say)
-        for name, value in judged.figures.items():
-            say(f"{name}: {value}")
-        for sentence in judged.wrong:
-            say(f"WRONG: {sentence}")
-        return int(bool(judged.wrong))
-
-    with tempfile.TemporaryDirectory(prefix="gda-outage-", ignore_cleanup_errors=True) as folder:
-        kept = asked.keep or Path(folder)
-        kept.mkdir(parents=True, exist_ok=True)
-        return asyncio.run(bounded(kept))
+    away = timedelta(minutes=asked.minutes)
+    most = MOST_SECONDS + (away.total_seconds() if asked.lived else 0)
+    # Whoever stops this before its end must not leave a server and workers behind.
+    with stopping_on_sigterm():
+        async with asyncio.timeout(most):
+            judged = await live(folder, asked.users, away=away, lived=asked.lived, say=say)
+    for name, value in judged.figures.items():
+        say(f"{name}: {value}")
+    for sentence in judged.wrong:
+        say(f"WRONG: {sentence}")
+    return int(bool(judged.wrong))
 
 
-def _forget_own_settings() -> None:
+def _forget_own_settings(home: Path) -> None:
     """The developer's own GDA and Prefect have no part in this; Prefect reads its profile while it is imported."""
     for name in [name for name in os.environ if name.startswith(("GDA_", "PREFECT_"))]:
         del os.environ[name]
-    os.environ["PREFECT_HOME"] = tempfile.mkdtemp(prefix="gda-outage-client-")
+    os.environ["PREFECT_HOME"] = str(home)
     os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
 
 
