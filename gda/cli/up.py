@@ -3,6 +3,7 @@
 import asyncio
 import os
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,7 @@ async def up(*, port: int | None = None) -> None:
             if has_own_server:
                 await server_answers(children, os.environ["PREFECT_API_URL"])
             await children.alongside(_apply(given))
+            await children.alongside(_close_what_was_left(given))
             for pool in pool_specs(given):
                 await start_worker(children, os.environ, pool.name, pool.at_once, home)
             _say_where(home)
@@ -69,6 +71,17 @@ async def _apply(given: "Settings") -> None:
         if found.delete:
             say(f"{len(found.delete)} deployments of users who are gone stay; `gda apply` deletes them")
         await apply_plan(replace(found, delete=()), client)
+
+
+async def _close_what_was_left(given: "Settings") -> None:
+    """What the first sweep would do, before workers begin the late runs of an hour's absence one after the other."""
+    from gda.glue.sweeping import close_runs
+
+    grace = timedelta(seconds=given.sweep_grace_seconds)
+    async with prefect_client() as client, store(given) as opened:
+        closed = await close_runs(opened, client, grace=grace, own=None)
+    if closed:
+        say(f"{closed} flow runs left from before are closed; what they missed is served all the same")
 
 
 def _port(wanted: int | None) -> int:

@@ -7,7 +7,7 @@ import pytest
 
 HANGING = """
 import asyncio, time
-from gda.glue.watchdog import ended_after
+from gda.glue.hard_stop import ended_after
 
 async def stands_still():
     with ended_after({seconds}):
@@ -30,7 +30,7 @@ def test_its_clock_stops_with_the_block_even_where_that_fails() -> None:
     program = """
 import time
 from contextlib import suppress
-from gda.glue.watchdog import ended_after
+from gda.glue.hard_stop import ended_after
 
 with suppress(ValueError), ended_after(0.2):
     raise ValueError
