@@ -18,8 +18,8 @@ from gda.glue.api import require_private_api
 from gda.glue.commands import heed
 from gda.glue.dead_letter_news import announce_deaths
 from gda.glue.drains import ensure_drain
-from gda.glue.sweeping import close_runs
 from gda.glue.hard_stop import ended_after
+from gda.glue.sweeping import close_runs
 from gda.leadership import Leadership
 from gda.registry import load_registry
 from gda.settings import Settings
