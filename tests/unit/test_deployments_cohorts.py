@@ -99,7 +99,7 @@ def test_the_place_of_a_cohort_that_becomes_empty_by_day_goes_to_another_one_at_
     at_night = planned(specs(larger, waiting, max_cohorts=2, there=titles), before, keep_empty=False)
     assert (titles[2], by_day.changes, [one.spec.name for one in by_day.empty]) == ("digest/tick", 0, ["0 9 * * * UTC"])
     assert [one.name for one in at_night.create] == ["5 9 * * * UTC"]
-    assert [one.spec.name for one in at_night.delete] == ["tick", "0 9 * * * UTC"]
+    assert [one.spec.name for one in at_night.delete] == ["0 9 * * * UTC", "tick"]
 
 
 def test_a_user_who_joins_a_cohort_or_leaves_one_costs_no_call() -> None:
