@@ -118,9 +118,11 @@ async def _recovered(place: Place, running: Running, judged: Judged, since: date
     wish = await running.quick_run(FRESH)
     started = None
     while time.monotonic() - begun < ENOUGH_SECONDS:
-        if started is None and (await running.client.read_flow_run(wish.id)).start_time is not None:
+        fresh = await running.client.read_flow_run(wish.id)
+        if started is None and fresh.start_time is not None:
             started = time.monotonic() - begun
-        if started is not None and await _nothing_left(place, running, since):
+        # A mail that has arrived while its occurrence is not settled yet would be counted as one too many.
+        if fresh.state and fresh.state.is_final() and await _nothing_left(place, running, since):
             break
         await asyncio.sleep(LOOK_EVERY_SECONDS)
     judged.figures["seconds until a fresh wish began"] = None if started is None else round(started, 1)
