@@ -12,12 +12,13 @@ from deployments.planning import applying, make_plan
 from gda.errors import NotLeader
 from gda.glue.alive import known_alive
 from gda.glue.api import require_private_api
+from gda.glue.superseding import supersede_late_runs
 from gda.registry import load_registry
 from gda.renaming import adopt_renamed
 from gda.store import open_store
 
 
-@flow(name="apply", version="1", persist_result=False)
+@flow(name="apply", version="1", on_running=[supersede_late_runs], persist_result=False)
 async def apply_at_night() -> State[None]:
     """Bring users' deployments in line with their schedules, unless somebody else is at it."""
     require_private_api()

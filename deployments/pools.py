@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gda.glue.queues import LINES
 from gda.settings import Settings
 
 if TYPE_CHECKING:
@@ -16,11 +17,15 @@ SYSTEM_AT_ONCE = 1
 
 @dataclass(frozen=True, slots=True)
 class QueueSpec:
-    """A work queue; the lowest priority number is served first."""
+    """A work queue; the lowest priority number is served first.
+
+    ``limit`` of its runs are under way at once (None: as many as there are places, or as a person set in Prefect).
+    """
 
     name: str
     priority: int
     description: str
+    limit: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +42,15 @@ class PoolSpec:
     queues: tuple[QueueSpec, ...] = ()
 
 
+_LINES = tuple(
+    QueueSpec(name, number, "The runs of this drain's schedule, one at a time.", limit=1)
+    for number, name in enumerate(LINES, start=1)
+)
 QUEUES = (
-    QueueSpec("critical", 1, "Served before all others."),
-    QueueSpec("default", 2, "Users' schedules and the drains."),
-    QueueSpec("bulk", 3, "Floods that may wait."),
+    *_LINES,
+    QueueSpec("critical", len(_LINES) + 1, "Served before all others, but for the schedules of drains."),
+    QueueSpec("default", len(_LINES) + 2, "Users' schedules, and drains that were asked for."),
+    QueueSpec("bulk", len(_LINES) + 3, "Floods that may wait."),
 )
 
 
@@ -54,7 +64,7 @@ def pool_specs(settings: Settings) -> tuple[PoolSpec, ...]:
     name, limit = settings.prefect_pool, settings.prefect_pool_limit
     system = "GDA: the sweep, with a worker of its own."
     return (
-        PoolSpec(name, "GDA: users' work.", limit, limit, QUEUES),
+        PoolSpec(name, "GDA: users' work, and the system jobs but the sweep.", limit, limit, QUEUES),
         PoolSpec(f"{name}{SYSTEM_SUFFIX}", system, None, SYSTEM_AT_ONCE),
     )
 
@@ -97,10 +107,15 @@ async def _ensure_queue(client: "PrefectClient", pool: str, spec: QueueSpec) -> 
     found = there.get(spec.name)
     if found is None:
         await client.create_work_queue(
-            spec.name, description=spec.description, priority=spec.priority, work_pool_name=pool
+            spec.name,
+            description=spec.description,
+            priority=spec.priority,
+            concurrency_limit=spec.limit,
+            work_pool_name=pool,
         )
         return True
-    if found.priority == spec.priority:
+    wanted = {"priority": spec.priority} | ({"concurrency_limit": spec.limit} if spec.limit else {})
+    if all(getattr(found, name) == value for name, value in wanted.items()):
         return False
-    await client.update_work_queue(found.id, priority=spec.priority)
+    await client.update_work_queue(found.id, **wanted)
     return True

@@ -8,12 +8,13 @@ from flows.services import open_services
 from gda.binding import opened
 from gda.glue.batch import attempt_in_batch, run_batch
 from gda.glue.runs import Request, asks_again, first_name
+from gda.glue.superseding import supersede_late_runs
 from gda.jobs import DIGEST
 from gda.jobs.digest import digest
 from gda.runner import Desk
 
 
-@flow(name=DIGEST, version="1", flow_run_name=first_name, persist_result=False)
+@flow(name=DIGEST, version="1", flow_run_name=first_name, on_running=[supersede_late_runs], persist_result=False)
 async def deliver_digests(
     user: str | None = None,
     expression: str | None = None,

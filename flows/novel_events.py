@@ -8,12 +8,13 @@ from flows.services import open_services
 from gda.binding import opened
 from gda.glue.batch import attempt_in_batch, run_batch
 from gda.glue.runs import Request, asks_again, first_name
+from gda.glue.superseding import supersede_late_runs
 from gda.jobs import NOVEL_EVENTS
 from gda.jobs.novel_events import novel_events
 from gda.runner import Desk
 
 
-@flow(name=NOVEL_EVENTS, version="1", flow_run_name=first_name, persist_result=False)
+@flow(name=NOVEL_EVENTS, version="1", flow_run_name=first_name, on_running=[supersede_late_runs], persist_result=False)
 async def report_novel_events(
     user: str | None = None,
     expression: str | None = None,

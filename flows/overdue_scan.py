@@ -6,13 +6,14 @@ from prefect.client.schemas.objects import State
 
 from flows.services import open_services
 from gda.glue.scan_news import told
+from gda.glue.superseding import supersede_late_runs
 from gda.jobs import OVERDUE_SCAN
 from gda.jobs.overdue import NOTHING, mark_batch, summary
 from gda.jobs.scanning import until_empty
 from gda.store import Marked
 
 
-@flow(name=OVERDUE_SCAN, version="1", persist_result=False)
+@flow(name=OVERDUE_SCAN, version="1", on_running=[supersede_late_runs], persist_result=False)
 async def scan_overdue() -> State[None]:
     """Mark what is open and past due."""
     log = get_run_logger()

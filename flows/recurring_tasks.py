@@ -6,13 +6,14 @@ from prefect.client.schemas.objects import State
 
 from flows.services import open_services
 from gda.glue.scan_news import told
+from gda.glue.superseding import supersede_late_runs
 from gda.jobs import RECURRING_TASK
 from gda.jobs.recurring import NOTHING, follow_batch, summary
 from gda.jobs.scanning import until_empty
 from gda.store import Followed
 
 
-@flow(name=RECURRING_TASK, version="1", persist_result=False)
+@flow(name=RECURRING_TASK, version="1", on_running=[supersede_late_runs], persist_result=False)
 async def process_recurring_tasks() -> State[None]:
     """Make the next to-do of each completed one that repeats."""
     log = get_run_logger()

@@ -10,6 +10,7 @@ from gda.binding import opened
 from gda.glue.batch import attempt_in_batch, run_batch
 from gda.glue.runs import Request, asks_again, first_name
 from gda.glue.scan_news import told
+from gda.glue.superseding import supersede_late_runs
 from gda.jobs import REMINDER
 from gda.jobs.reminders import AT_ONCE, reminder, summary, take_batch
 from gda.jobs.scanning import until_empty
@@ -17,7 +18,7 @@ from gda.runner import Desk
 from gda.store import Taken, Waker
 
 
-@flow(name=REMINDER, version="1", flow_run_name=first_name, persist_result=False)
+@flow(name=REMINDER, version="1", flow_run_name=first_name, on_running=[supersede_late_runs], persist_result=False)
 async def send_reminders() -> State[None]:
     """Send the reminders that are due."""
     taken = await until_empty(take_due)

@@ -9,6 +9,7 @@ from prefect.states import Completed
 
 import blocks
 from gda.glue.api import require_private_api
+from gda.glue.superseding import supersede_late_runs
 from gda.store import open_store
 from gda.store.retention import Pruned
 
@@ -16,7 +17,7 @@ MOST_SECONDS = 240
 """A run ends before the sweep would take it for a stuck one; the next night goes on."""
 
 
-@flow(name="retention", version="1", persist_result=False)
+@flow(name="retention", version="1", on_running=[supersede_late_runs], persist_result=False)
 async def prune_old_rows() -> State[None]:
     """Forget settled occurrences and closed dead letters that are older than the settings keep them."""
     require_private_api()

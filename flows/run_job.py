@@ -16,6 +16,7 @@ from gda.enqueue import NewJob, OnConflict, Unique, enqueue
 from gda.errors import UsageError
 from gda.glue.batch import attempt_in_batch, run_batch
 from gda.glue.runs import Request, asks_again, first_name
+from gda.glue.superseding import supersede_late_runs
 from gda.lifecycle import Status
 from gda.registry import load_registry
 from gda.runner import Desk
@@ -24,7 +25,7 @@ from gda.store import Waker
 QueueName = Literal["critical", "default", "bulk"]
 
 
-@flow(name="run-job", version="1", flow_run_name=first_name, persist_result=False)
+@flow(name="run-job", version="1", flow_run_name=first_name, on_running=[supersede_late_runs], persist_result=False)
 async def run_job(
     kind: str,
     queue: QueueName | None = None,

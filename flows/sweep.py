@@ -17,7 +17,7 @@ from gda.errors import NotLeader
 from gda.glue.api import require_private_api
 from gda.glue.commands import heed
 from gda.glue.dead_letter_news import announce_deaths
-from gda.glue.drains import ensure_drain
+from gda.glue.drains import ensure_drain, ensure_stand_in
 from gda.glue.hard_stop import ended_after
 from gda.glue.sweeping import close_runs
 from gda.leadership import Leadership
@@ -68,6 +68,7 @@ async def _sweep(store: Store, settings: Settings, own: str | None, leader: Lead
             settings,
             Waker("sweep", own),
             ensure_drain=ensure_drain,
+            stand_in=ensure_stand_in,
             close_runs=partial(close_runs, client=client, grace=grace, own=own),
             heed=partial(heed, client=client, early=-grace),
             leading=lambda: leader.leading,

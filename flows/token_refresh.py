@@ -10,6 +10,7 @@ from gda.binding import opened
 from gda.glue.batch import attempt_in_batch, run_batch
 from gda.glue.runs import Request, asks_again, first_name
 from gda.glue.scan_news import told
+from gda.glue.superseding import supersede_late_runs
 from gda.jobs import TOKEN_REFRESH
 from gda.jobs.scanning import until_empty
 from gda.jobs.token_refresh import promise_batch, reconsider, summary, token_refresh
@@ -17,7 +18,7 @@ from gda.runner import Desk
 from gda.store import Expiring, Waker
 
 
-@flow(name=TOKEN_REFRESH, version="1", flow_run_name=first_name, persist_result=False)
+@flow(name=TOKEN_REFRESH, version="1", flow_run_name=first_name, on_running=[supersede_late_runs], persist_result=False)
 async def refresh_tokens() -> State[None]:
     """Refresh the tokens that expire within twenty minutes."""
     found = await until_empty(promise_refreshes)

@@ -10,7 +10,7 @@ from datetime import timedelta
 from functools import partial
 
 from gda.errors import NotLeader
-from gda.jobs import NOTICE
+from gda.jobs import NOTICE, REMINDER
 from gda.settings import Settings
 from gda.store import Defaults, Promised, ReleaseRules, Store, Waker
 
@@ -22,10 +22,17 @@ RECOVERED_AT_ONCE = 500
 
 EnsureDrain = Callable[[str, str], Awaitable[bool]]
 """Makes sure that a run will perform what waits of (kind, queue); whether it had to ask for one."""
+StandIn = Callable[[str], Awaitable[bool]]
+"""Makes sure that a run does what the schedule of this kind's own drain should have done; whether there is one."""
 CloseRuns = Callable[[Store], Awaitable[int]]
 """Closes Prefect runs whose worker went away, and cancels late ones; returns how many."""
 Heed = Callable[[Store], Awaitable[int]]
 """Skips what people paused or cancelled in Prefect; returns how many slots."""
+
+
+async def nobody_stands_in(_kind: str) -> bool:
+    """Ask for nothing, where schedules cannot stop."""
+    return False
 
 
 async def nobody_said_anything(_: Store) -> int:
@@ -60,6 +67,7 @@ async def sweep(
     *,
     ensure_drain: EnsureDrain,
     close_runs: CloseRuns,
+    stand_in: StandIn = nobody_stands_in,
     heed: Heed = nobody_said_anything,
     leading: Callable[[], bool] = lambda: True,
 ) -> Swept:
@@ -70,6 +78,7 @@ async def sweep(
         settings: ``sweep_grace_seconds``.
         waker: which run sweeps, for the record.
         ensure_drain: called for each kind and queue in which something waits.
+        stand_in: called for reminders where some are due, in case their drain still has others in hand, or was lost.
         close_runs: called before leases are recovered, while the ledger still knows whose they were.
         heed: called before anything is promised; where it fails nothing is, for a person may have forbidden it.
         leading: whether the lease is still held; asked before each step.
@@ -98,6 +107,7 @@ async def sweep(
         await round_.guarded("find missed", round_.promise)
     await round_.guarded("release held notices", lambda: round_.release(ReleaseRules(NOTICE, "default", defaults)))
     await round_.guarded("drains", lambda: round_.drain(ensure_drain))
+    await round_.guarded("reminders", lambda: round_.remind(stand_in))
     return swept
 
 
@@ -154,3 +164,7 @@ class _Round:
                 self.swept.drains += await ensure_drain(kind, queue)
 
             await self.guarded(f"drain {waiting.kind}", ask)
+
+    async def remind(self, stand_in: StandIn) -> None:
+        if await self.store.reminder_dispatch.any_due():
+            self.swept.drains += await stand_in(REMINDER)

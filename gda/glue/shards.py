@@ -14,6 +14,7 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.context import FlowRunContext
 
 from gda.errors import Transient
+from gda.glue.queues import beside
 from gda.runner import Desk, WakeUp
 from gda.settings import Settings
 
@@ -75,6 +76,7 @@ async def create_shards(run: FlowRun, wanted: int) -> int:
             "name": f"{run.name} {SHARD} {number}",
             "parameters": run.parameters,
             "tags": ["gda", SHARD],
+            "work_queue_name": beside(run.work_queue_name),
             "idempotency_key": f"{SHARD}:{run.id}:{number}",
         }
         for number in range(1, wanted + 1)

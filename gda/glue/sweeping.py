@@ -112,7 +112,7 @@ async def close_runs(store: Store, client: PrefectClient, *, grace: timedelta, o
     active = await store.sweeping.active_runs(STUCK_AFTER)
     abandoned = await store.ledger.abandoned_runs()
     now = await store.ledger.now()
-    live = await _read(client, {"state": {"type": {"any_": list(LIVE)}}})
+    live = await read_runs(client, {"state": {"type": {"any_": list(LIVE)}}})
     gone = stuck(live, active=active, own=own, now=now, after=STUCK_AFTER)
     ends = {run.id: _end_of(run) for run in live if run.id in set(abandoned)} | {run.id: _end_of(run) for run in gone}
     # First the late ones: they would take the slots which the others free, and do what a drain does at once.
@@ -125,7 +125,7 @@ async def _cancel_late(client: PrefectClient, grace: timedelta, now: datetime, *
     message = "too late: its work is done by a drain, or by another run"
     too_late: State[None] = Cancelled(name=SUPERSEDED, message=message)
     try:
-        waiting = await _read(client, due)
+        waiting = await read_runs(client, due)
         begun = last_begun(await _system_runs_since(client, waiting), lost=lost)
         return await end_waiting_runs(client, late(waiting, begun=begun, grace=grace, now=now), too_late)
     except HTTPError as error:  # Lost runs are closed all the same; what is still late waits for the next sweep.
@@ -139,7 +139,7 @@ async def _system_runs_since(client: PrefectClient, waiting: Sequence[SeenRun]) 
     if not due:
         return []
     begun = {"state": {"type": {"any_": ["RUNNING", "COMPLETED"]}}, "start_time": {"after_": min(due)}}
-    return await _read(client, {"tags": {"all_": ["gda", SYSTEM]}, **begun})
+    return await read_runs(client, {"tags": {"all_": ["gda", SYSTEM]}, **begun})
 
 
 def _end_of(run: SeenRun) -> State[None]:
@@ -147,7 +147,8 @@ def _end_of(run: SeenRun) -> State[None]:
     return Cancelled(message=message) if run.state == "Cancelling" else Crashed(message=message)
 
 
-async def _read(client: PrefectClient, wanted: Mapping[str, Any]) -> list[SeenRun]:
+async def read_runs(client: PrefectClient, wanted: Mapping[str, Any]) -> list[SeenRun]:
+    """GDA's flow runs that Prefect's filter ``wanted`` finds, the first due first, at most a thousand."""
     found: list[FlowRun] = []
     asked = FlowRunFilter.model_validate({"tags": {"all_": ["gda"]}, **wanted})
     for page in range(PAGES):

@@ -93,6 +93,12 @@ class ReminderDispatch:
             await _write_taken(connection, found)
         return found
 
+    async def any_due(self) -> bool:
+        """Whether some reminder is due and nobody has taken it."""
+        async with self._database.read() as connection:
+            now = await self._database.clock.now(connection)
+            return (await connection.execute(due_reminders(now, 1))).first() is not None
+
     async def read(self, asked: Asked) -> DueReminder | None:
         """The reminder that an occurrence performs; None where it was removed, moved or cancelled meanwhile.
 

@@ -97,11 +97,20 @@ async def test_pools_and_queues_stand_in_order_and_what_a_person_set_there_stays
         assert await ensure_pool(client, pool)
         assert not await ensure_pool(client, pool)
         queues = await client.read_work_queues(work_pool_name="gda")
-        assert sorted((queue.priority, queue.name) for queue in queues) == [
-            (1, "critical"),
-            (2, "default"),
-            (3, "bulk"),
+        assert sorted((queue.priority, queue.name, queue.concurrency_limit) for queue in queues) == [
+            (1, "reminder-drain", 1),
+            (2, "token-refresh-drain", 1),
+            (3, "digest-drain", 1),
+            (4, "critical", None),
+            (5, "default", None),
+            (6, "bulk", None),
         ]
+        by_name = {queue.name: queue for queue in queues}
+        for name in ("reminder-drain", "bulk"):
+            await client.update_work_queue(by_name[name].id, concurrency_limit=7)
+        assert await ensure_pool(client, pool)
+        after = {queue.name: queue.concurrency_limit for queue in await client.read_work_queues(work_pool_name="gda")}
+        assert (after["reminder-drain"], after["bulk"]) == (1, 7)
         template = (await client.read_work_pool("gda")).base_job_template
         mine = {**template, "variables": {**template["variables"], "description": "mine"}}
         await client.update_work_pool(

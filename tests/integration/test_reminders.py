@@ -18,6 +18,7 @@ from gda.sandbox.faults import Fault
 from gda.settings import Settings
 from gda.store import Change, NewReminder, Scope, Store, Waker, Worker
 from gda.store.todo_tables import reminders, todos
+from gda.sweep import sweep
 from gda.testing import LedgerUnderTest, a_test_ledger
 from gda.todos import NewTodo, due_on, read_repeat
 from tests.builders import MORNING, VirtualClock, a_store
@@ -317,6 +318,31 @@ async def test_an_idle_dispatch_reads_no_reminder_that_is_sent_or_to_come(databa
         plans = [line for one in asked for line in await plan_of(store, *one)]
     assert any("ix_gda_reminders_pending" in line for line in plans), plans
     assert not [line for line in plans if "Seq Scan on gda_reminders" in line or line == "SCAN gda_reminders"], plans
+
+
+async def test_the_sweep_asks_for_a_stand_in_only_where_a_reminder_is_due_and_nobody_has_taken_it(database_url):
+    asked: list[str] = []
+
+    async def stand_in(kind: str) -> bool:
+        asked.append(kind)
+        return True
+
+    async def nothing(*_: object) -> int:
+        return 0
+
+    async def drains_asked_for(store: Store) -> int:
+        wanted = {"ensure_drain": nothing, "close_runs": nothing, "stand_in": stand_in}
+        return (await sweep(store, Settings(), Waker("sweep"), **wanted)).drains
+
+    clock = VirtualClock(MORNING)
+    async with a_store(database_url, clock=clock) as store:
+        await ada(store)
+        early = await drains_asked_for(store)
+        clock.advance(hours=1)
+        due = await drains_asked_for(store)
+        await take(store)
+        taken = await drains_asked_for(store)
+    assert (early, due, taken, asked) == (0, 1, 0, ["reminder"])
 
 
 async def test_its_flow_takes_and_sends_what_is_due_and_writes_a_table(prefect_server, tmp_path, monkeypatch):

@@ -150,6 +150,7 @@ async def test_however_many_ask_in_one_minute_one_drain_run_is_made(prefect_serv
         before = await ensure_drain("digest")
         await apply_system(scene.client, scene.house.settings, find_file())
         asked = [await ensure_drain("invoice", "bulk", clock=lambda: MORNING) for _ in range(3)]
+        await ensure_drain("reminder", "critical", clock=lambda: MORNING)
         tagged = FlowRunFilter.model_validate({"tags": {"all_": ["drain"]}})
         runs = await scene.client.read_flow_runs(flow_run_filter=tagged)
         await prefect_server.emptied()
@@ -158,3 +159,4 @@ async def test_however_many_ask_in_one_minute_one_drain_run_is_made(prefect_serv
     assert [run.parameters for run in runs if run.parameters.get("kind") == "invoice"] == [
         {"kind": "invoice", "queue": "bulk"}
     ]
+    assert sorted(run.work_queue_name or "" for run in runs) == ["critical", "default"], "not behind a schedule's run"

@@ -54,6 +54,7 @@ async def test_a_large_batch_asks_for_company_once_and_company_asks_for_none(
 
     assert sorted(one.name.rpartition(" ")[2] for one in company) == ["1", "2"]
     assert {one.deployment_id for one in company} == {drain.id}
+    assert (run.work_queue_name, {one.work_queue_name for one in company}) == ("digest-drain", {"default"})
     assert (asked_again, {one.id for one in after}) == (2, {one.id for one in company})
     assert [row.status for row in rows] == [Status.DONE] * 3
 

@@ -18,6 +18,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.outage", description=__doc__)
     parser.add_argument("--users", type=int, default=200)
     parser.add_argument("--minutes", type=int, default=60, help="how long all is away, in whole hours")
+    parser.add_argument("--free", type=int, default=0, help="places beside one lost run; 0: none is free")
     parser.add_argument("--lived", action="store_true", help="really wait, instead of setting the databases back")
     parser.add_argument(
         "--keep", type=Path, help="an empty folder for databases and logs; a temporary one when left out"
@@ -48,7 +49,7 @@ async def _bounded(asked: argparse.Namespace, folder: Path) -> int:
     # Whoever stops this before its end must not leave a server and workers behind.
     with stopping_on_sigterm():
         async with asyncio.timeout(most):
-            judged = await live(folder, asked.users, away=away, lived=asked.lived, say=say)
+            judged = await live(folder, asked.users, away=away, lived=asked.lived, free=asked.free, say=say)
     for name, value in judged.figures.items():
         say(f"{name}: {value}")
     for sentence in judged.wrong:

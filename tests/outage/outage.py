@@ -60,6 +60,7 @@ async def live(
     away: timedelta = timedelta(hours=1),
     lived: bool = False,
     small: bool = False,
+    free: int = 0,
     say: Callable[[str], None],
 ) -> Judged:
     """Let it happen and judge it.
@@ -70,13 +71,14 @@ async def live(
         away: how long; whole hours, unless it is lived.
         lived: really wait for so long.
         small: without the system jobs that have no part in what is judged, and with two runs at once.
+        free: how many places of the pool no lost run holds.
         say: told how it goes.
     """
     judged = Judged()
-    async with a_place(folder, users, small=small) as place:
+    async with a_place(folder, users, small=small, limit=free + 1 if free else None) as place:
         async with all_running(place, deploy=True) as running:
             say(f"{users} users are deployed")
-            before = await _fallen(place, running)
+            before = await _fallen(place, running, free)
         say(f"killed while {len(before.live)} flow runs were running or about to; {before.waiting} wait for their time")
         await _away(place, away, lived=lived)
         place.gate.open()
@@ -91,8 +93,8 @@ async def live(
     return judged
 
 
-async def _fallen(place: Place, running: Running) -> Before:
-    await caught_running(place, running)
+async def _fallen(place: Place, running: Running, free: int) -> Before:
+    await caught_running(place, running, free=free)
     expected = len(place.users)
     while True:
         waiting = await running.runs(state={"type": {"any_": ["SCHEDULED"]}})

@@ -105,10 +105,11 @@ def _zone(name: str) -> Any:
 
 
 @asynccontextmanager
-async def a_place(folder: Path, users: int, *, small: bool = False) -> AsyncIterator[Place]:
+async def a_place(folder: Path, users: int, *, small: bool = False, limit: int | None = None) -> AsyncIterator[Place]:
     """Users with schedules of which none is due yet, and one whose digest is due once a day.
 
-    A small one has two runs at once in its pool and of the system jobs the sweep and the drain of digests alone.
+    ``limit`` flow runs are at once in its pool (the default's number when left out). A small one has two, and of the
+    system jobs the sweep and the drain of digests alone.
     """
     names = tuple(f"user-{number:03}" for number in range(users))
     url = f"sqlite+aiosqlite:///{folder}/gda.db"
@@ -121,6 +122,8 @@ async def a_place(folder: Path, users: int, *, small: bool = False) -> AsyncIter
         now = datetime.now(UTC)
         hourly = f"{(now + timedelta(minutes=30)).minute} * * * *"
         crons: dict[str, Any] = {"retention_cron": hourly, "apply_cron": hourly}
+        if limit:
+            crons["prefect_pool_limit"] = limit
         if small:
             off = [name for name in Settings.model_fields if name.endswith("_enabled") and name not in NEEDED]
             crons = {"prefect_pool_limit": 2, **dict.fromkeys(off, False)}
@@ -154,11 +157,17 @@ async def all_running(place: Place, *, deploy: bool) -> AsyncIterator[Running]:
         yield Running(server, client, (*(worker.pid for worker in workers), server.pid))
 
 
-async def caught_running(place: Place, running: Running) -> None:
-    """Bring digests to where they stand before the mail server, as many as the pool lets run, and one behind them."""
+async def caught_running(place: Place, running: Running, *, free: int = 0) -> None:
+    """Bring digests to where they stand before the mail server: all the pool lets run and one behind, or all but some.
+
+    Args:
+        place: where.
+        running: who performs them.
+        free: how many places of the pool stay free.
+    """
     place.gate.shut()
-    limit, begun = place.settings.prefect_pool_limit, time.monotonic()
-    for user in place.users[: limit + 1]:
+    limit, begun = place.settings.prefect_pool_limit - free, time.monotonic()
+    for user in place.users[: limit if free else limit + 1]:
         await running.quick_run(user)
 
     async def claimed() -> bool:

@@ -16,7 +16,7 @@ from deployments.plan import Existing, Plan
 from deployments.planning import make_plan
 from deployments.pools import ensure_pool, pool_specs
 from gda.glue.commands import heed
-from gda.glue.drains import ensure_drain
+from gda.glue.drains import ensure_drain, ensure_stand_in
 from gda.glue.sweeping import close_runs
 from gda.lifecycle import Occurrence
 from gda.settings import Settings
@@ -70,6 +70,7 @@ class Deployed:
             Settings(),
             Waker("sweep"),
             ensure_drain=ensure_drain,
+            stand_in=ensure_stand_in,
             close_runs=partial(close_runs, client=self.client, grace=GRACE, own=None),
             heed=partial(heed, client=self.client, early=-GRACE),
         )

@@ -11,6 +11,7 @@ from deployments.pools import QUEUES, pool_specs
 from deployments.spec import KindSpec
 from deployments.system import OVERLAYS, find_file, read_system_specs
 from gda.errors import InvalidSchedule, Unavailable, UnknownKind, UsageError
+from gda.glue.queues import LINES, beside
 from gda.registry import load_registry
 from gda.settings import Settings
 
@@ -32,7 +33,7 @@ def test_the_drain_stands_in_the_file_with_literal_defaults() -> None:
     assert drain.parameters == {}
     [cron] = drain.schedules
     assert (cron.cron, cron.timezone, cron.active) == ("*/5 * * * *", "UTC", True)
-    assert (drain.work_pool, drain.work_queue) == ("gda", "default")
+    assert (drain.work_pool, drain.work_queue) == ("gda", "digest-drain")
     assert (drain.concurrency_limit, drain.collision_strategy) == (4, "ENQUEUE")
 
 
@@ -93,6 +94,21 @@ def test_the_file_names_only_pools_that_apply_makes() -> None:
     assert made == {"gda", "gda-system"}
     assert {spec.work_pool for spec in specs()} <= made
     assert {spec.work_queue for spec in specs()} <= {queue.name for queue in QUEUES}
+
+
+def test_of_each_job_with_a_schedule_one_run_begins_at_a_time_and_a_drains_shards_and_stand_ins_go_beside_it() -> None:
+    queues = {queue.name: queue for queue in QUEUES}
+    jobs = [spec for spec in specs() if spec.schedules and spec.title != "sweep/sweep"]
+    unbounded = [job for job in jobs if job.concurrency_limit != 1]
+    assert {queues[job.work_queue].limit for job in unbounded} == {1}
+    assert len({job.work_queue for job in unbounded}) == len(unbounded), "one drain must not wait for another"
+    assert {job.work_queue: beside(job.work_queue) for job in jobs} == {
+        "digest-drain": "default",
+        "reminder-drain": "critical",
+        "token-refresh-drain": "default",
+        "default": "default",
+    }
+    assert all(queues[name].limit is None for name in LINES.values())
 
 
 def test_the_sweep_has_a_pool_and_each_of_its_workers_for_itself_so_that_nothing_long_stands_before_it() -> None:
