@@ -98,7 +98,7 @@ def test_the_file_names_only_pools_that_apply_makes() -> None:
 
 def test_of_each_job_with_a_schedule_one_run_begins_at_a_time_and_a_drains_shards_and_stand_ins_go_beside_it() -> None:
     queues = {queue.name: queue for queue in QUEUES}
-    jobs = [spec for spec in specs() if spec.schedules and spec.title != "sweep/sweep"]
+    jobs = [spec for spec in specs() if spec.schedules and spec.name != "sweep"]
     unbounded = [job for job in jobs if job.concurrency_limit != 1]
     assert {queues[job.work_queue].limit for job in unbounded} == {1}
     assert len({job.work_queue for job in unbounded}) == len(unbounded), "one drain must not wait for another"
