@@ -1,4 +1,4 @@
-"""A reminder for nine o'clock is there at nine, once: Prefect's scheduler, a worker elsewhere, real sockets."""
+"""A reminder for nine o'clock is there at nine, once: Prefect's scheduler, workers elsewhere, real sockets."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -6,7 +6,10 @@ from pathlib import Path
 import pytest
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterDeploymentId, FlowRunFilterExpectedStartTime
 from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.sorting import FlowRunSort
+from prefect.states import Pending, Running
 
+from deployments.pools import SYSTEM_AT_ONCE
 from gda.store import NewReminder, Preference
 from gda.todos import NewTodo, due_on
 from gda.vault import Vault
@@ -42,6 +45,19 @@ async def passed(town: Town, *, after: datetime) -> FlowRun | None:
     return next((run for run in runs if run.state and run.state.is_completed()), None)
 
 
+async def lose_one(town: Town) -> None:
+    """Let a run of the dispatcher's schedule stand there as running, though nobody performs it."""
+    deployment = await town.client.read_deployment_by_name("reminder/drain")
+
+    async def scheduled() -> list[FlowRun]:
+        wanted = FlowRunFilter(deployment_id=FlowRunFilterDeploymentId(any_=[deployment.id]))
+        return await town.client.read_flow_runs(flow_run_filter=wanted, sort=FlowRunSort.EXPECTED_START_TIME_ASC)
+
+    first = (await eventually(scheduled, "the dispatcher's next run is planned"))[0]
+    for state in (Pending(), Running()):
+        await town.client.set_flow_run_state(first.id, state, force=True)
+
+
 async def test_a_reminder_reaches_chat_and_mailbox_within_75_seconds_of_its_time_and_once(tmp_path: Path):
     async with (
         running_prefect_server(tmp_path / "prefect") as server,
@@ -59,3 +75,20 @@ async def test_a_reminder_reaches_chat_and_mailbox_within_75_seconds_of_its_time
     assert [one.subject for one in mails] == ["Nine o'clock"]
     heard = [datetime.fromtimestamp(chat[0].time_ms / 1000, UTC), mails[0].time]
     assert all(at <= one <= at + PROMISED for one in heard), (at, heard)
+
+
+async def test_a_dispatcher_whose_worker_went_away_delays_no_reminder_beyond_those_75_seconds(tmp_path: Path):
+    async with (
+        running_prefect_server(tmp_path / "prefect") as server,
+        a_town(server, tmp_path, "ada", reminders_enabled=True, sweep_enabled=True) as town,
+    ):
+        await lose_one(town)
+        async with (
+            running_worker(server, "gda", home=tmp_path / "elsewhere"),
+            running_worker(server, "gda-system", home=tmp_path / "sweeper", limit=SYSTEM_AT_ONCE),
+        ):
+            at = await reminded_at(town, "ada")
+            await eventually(lambda: town.store.reminders.list(status="sent"), "the reminder is sent")
+        [mail] = town.accepted("ada")
+
+    assert at <= mail.time <= at + PROMISED, (at, mail.time)

@@ -3,13 +3,11 @@ stand-in."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
-from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.filters import FlowRunFilter
 from prefect.client.schemas.objects import FlowRun
-from prefect.client.schemas.sorting import FlowRunSort
 from prefect.flow_engine import run_flow_async
 from prefect.states import Crashed, Pending, Running
 
@@ -17,20 +15,9 @@ from deployments.system import apply_system, find_file
 from flows.digest import deliver_digests
 from flows.overdue_scan import scan_overdue
 from gda.glue.drains import ensure_stand_in
-from tests.support.flow_runs import Scene, a_scene
+from tests.support.flow_runs import Scene, a_scene, missed_runs
 
 pytestmark = pytest.mark.slow
-
-
-async def missed_runs(client: PrefectClient, name: str, spell: timedelta) -> list[FlowRun]:
-    """What Prefect's scheduler left of the time until now, the first first."""
-    deployment, now = await client.read_deployment_by_name(name), datetime.now(UTC)
-    body = {"start_time": (now - spell).isoformat(), "end_time": now.isoformat(), "min_runs": 1}
-    await client.request("POST", cast(Any, f"/deployments/{deployment.id}/schedule"), json=body)
-    wanted = {"deployment_id": {"any_": [deployment.id]}, "expected_start_time": {"before_": now}}
-    return await client.read_flow_runs(
-        flow_run_filter=FlowRunFilter.model_validate(wanted), sort=FlowRunSort.EXPECTED_START_TIME_ASC
-    )
 
 
 async def names_of_states(scene: Scene, runs: list[FlowRun]) -> list[str]:
@@ -44,8 +31,8 @@ async def test_the_first_late_run_that_begins_supersedes_those_behind_it_but_not
 ) -> None:
     async with a_scene(prefect_server, tmp_path, monkeypatch) as scene:
         await apply_system(scene.client, scene.house.settings, find_file())
-        others = await missed_runs(scene.client, "reminder/drain", timedelta(minutes=3))
-        first, *behind = await missed_runs(scene.client, name, timedelta(hours=1))
+        others = await missed_runs(scene.client, "reminder/drain", timedelta(minutes=3), datetime.now(UTC))
+        first, *behind = await missed_runs(scene.client, name, timedelta(hours=1), datetime.now(UTC))
         asked = await scene.client.create_flow_run_from_deployment(first.deployment_id)
         await run_flow_async(code, flow_run=first, parameters={}, return_type="state")
         states = await names_of_states(scene, [first, asked, *behind])
@@ -62,7 +49,7 @@ async def test_a_run_in_time_asks_prefect_for_nothing(
 ) -> None:
     async with a_scene(prefect_server, tmp_path, monkeypatch) as scene:
         await apply_system(scene.client, scene.house.settings, find_file())
-        *behind, last = await missed_runs(scene.client, "reminder/drain", timedelta(minutes=3))
+        *behind, last = await missed_runs(scene.client, "reminder/drain", timedelta(minutes=3), datetime.now(UTC))
         in_time = last.model_copy(update={"expected_start_time": datetime.now(UTC)})
         await run_flow_async(deliver_digests, flow_run=in_time, parameters={}, return_type="state")
         states = await names_of_states(scene, behind)
@@ -78,7 +65,7 @@ async def test_a_drain_has_a_stand_in_only_while_a_run_of_its_schedule_waits_beh
     async with a_scene(prefect_server, tmp_path, monkeypatch) as scene:
         nowhere = await ensure_stand_in("reminder")
         await apply_system(scene.client, scene.house.settings, find_file())
-        first, *behind = await missed_runs(scene.client, "reminder/drain", timedelta(minutes=3))
+        first, *behind = await missed_runs(scene.client, "reminder/drain", timedelta(minutes=3), datetime.now(UTC))
         free = await ensure_stand_in("reminder")
         for state in (Pending(), Running()):
             await scene.client.set_flow_run_state(first.id, state, force=True)

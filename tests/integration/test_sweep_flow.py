@@ -1,9 +1,9 @@
 """The sweep against a real Prefect server: what it closes and what it leaves, who may sweep, and lost system runs."""
 
 from contextlib import nullcontext
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
@@ -12,7 +12,6 @@ from prefect import flow, tags
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.filters import FlowRunFilter
 from prefect.client.schemas.objects import FlowRun
-from prefect.client.schemas.sorting import FlowRunSort
 from prefect.runtime import flow_run
 from prefect.states import Cancelling, Crashed, Pending, Running, Scheduled
 
@@ -27,7 +26,7 @@ from gda.settings import Settings
 from gda.store import ByHand, Scope, Store, Waker, Worker
 from tests.builders import MORNING, VirtualClock, a_store, a_user_with_digest
 from tests.support.deployed import GRACE, deployed
-from tests.support.flow_runs import environment_of, prefect_within_this_process
+from tests.support.flow_runs import environment_of, missed_runs, prefect_within_this_process
 from tests.support.prefect_server import running_worker
 from tests.support.town import eventually
 
@@ -118,25 +117,14 @@ async def test_late_runs_that_a_slow_prefect_does_not_take_do_not_keep_lost_ones
     assert states == ["Crashed", "Scheduled"]
 
 
-async def missed_runs(client: PrefectClient, name: str, now: datetime) -> list[FlowRun]:
-    """What Prefect's scheduler left of a deployment's last five minutes, the first first."""
-    deployment = await client.read_deployment_by_name(name)
-    spell = {"start_time": (now - timedelta(minutes=5)).isoformat(), "end_time": now.isoformat(), "min_runs": 5}
-    await client.request("POST", cast(Any, f"/deployments/{deployment.id}/schedule"), json=spell)
-    wanted = {"deployment_id": {"any_": [deployment.id]}, "expected_start_time": {"before_": now}}
-    return await client.read_flow_runs(
-        flow_run_filter=FlowRunFilter.model_validate(wanted), sort=FlowRunSort.EXPECTED_START_TIME_ASC
-    )
-
-
 async def test_of_a_system_jobs_missed_runs_the_newest_stays_and_none_where_one_has_begun(prefect_server, database_url):
     async with deployed(prefect_server, database_url) as place:
-        client, now = place.client, datetime.now(UTC)
+        client, spell = place.client, timedelta(minutes=5)
         await apply_system(client, Settings(database_url=database_url), find_file())
-        begun, *others = await missed_runs(client, "reminder/drain", now)
+        begun, *others = await missed_runs(client, "reminder/drain", spell, place.clock.instant)
         for state in (Pending(), Running()):
             await client.set_flow_run_state(begun.id, state, force=True)
-        waiting = await missed_runs(client, "sweep/sweep", now)
+        waiting = await missed_runs(client, "sweep/sweep", spell, place.clock.instant)
         await close_runs(place.store, client, grace=timedelta(days=1), own=None)
         ended = [[await place.state_of(run.id) for run in runs] for runs in ([begun, *others], waiting)]
         await prefect_server.emptied()

@@ -5,13 +5,15 @@ import warnings
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.client.schemas.objects import FlowRun, State, TaskRun
+from prefect.client.schemas.sorting import FlowRunSort
 from prefect.events.worker import EventsWorker
 from prefect.logging.handlers import APILogHandler
 from prefect.settings import PREFECT_LOCAL_STORAGE_PATH, temporary_settings
@@ -115,3 +117,14 @@ async def a_scene(
             monkeypatch.setenv(name, value)
         with temporary_settings({PREFECT_LOCAL_STORAGE_PATH: results}):
             yield Scene(house, client, results)
+
+
+async def missed_runs(client: PrefectClient, name: str, spell: timedelta, now: datetime) -> list[FlowRun]:
+    """What Prefect's scheduler left of a deployment's time before now, the first first."""
+    deployment = await client.read_deployment_by_name(name)
+    body = {"start_time": (now - spell).isoformat(), "end_time": now.isoformat(), "min_runs": 1}
+    await client.request("POST", cast(Any, f"/deployments/{deployment.id}/schedule"), json=body)
+    wanted = {"deployment_id": {"any_": [deployment.id]}, "expected_start_time": {"before_": now}}
+    return await client.read_flow_runs(
+        flow_run_filter=FlowRunFilter.model_validate(wanted), sort=FlowRunSort.EXPECTED_START_TIME_ASC
+    )
