@@ -1,20 +1,25 @@
 """Ending Prefect's side of flow runs whose process is gone."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 from uuid import UUID
 
 import httpx
+import stamina
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.objects import State
 from prefect.client.schemas.responses import SetStateStatus
 from prefect.exceptions import ObjectNotFound
 
+from gda.errors import Transient
+
 log = logging.getLogger("gda.glue")
 
 BULK = 50
 """The most that Prefect's API changes in one call."""
+TRIES = 3
+"""A server on SQLite aborts a change at once where another write came between it and what it had read before."""
 
 
 async def end_run(client: PrefectClient, run_id: str, state: State[None]) -> bool:
@@ -55,11 +60,26 @@ async def end_waiting_runs(client: PrefectClient, run_ids: Sequence[str], state:
         httpx.HTTPError: the API is away, or so busy that it refuses.
     """
     written = {"type": state.type.value, "name": state.name, "message": state.message}
+    return sum([await _end_part(client, run_ids[at : at + BULK], written) for at in range(0, len(run_ids), BULK)])
+
+
+async def _end_part(client: PrefectClient, run_ids: Sequence[str], state: Mapping[str, Any]) -> int:
+    wanted = {"id": {"any_": list(run_ids)}, "state": {"type": {"any_": ["SCHEDULED"]}}}
+    body = {"flow_runs": wanted, "state": state, "limit": BULK}
     taken = 0
-    for start in range(0, len(run_ids), BULK):
-        wanted = {"id": {"any_": list(run_ids[start : start + BULK])}, "state": {"type": {"any_": ["SCHEDULED"]}}}
-        body = {"flow_runs": wanted, "state": written, "limit": BULK}
-        # Prefect types the path as one of the routes it knew when that list was written; this one came later.
-        answer = await client.request("POST", cast(Any, "/flow_runs/bulk_set_state"), json=body)
-        taken += sum(one["status"] == SetStateStatus.ACCEPT.value for one in answer.json()["results"])
+    try:
+        async for attempt in stamina.retry_context(on=Transient, attempts=TRIES, wait_initial=0.2, wait_max=1.0):
+            with attempt:
+                # Prefect types the path as one of the routes it knew when that list was written; this one came later.
+                answer = await client.request("POST", cast(Any, "/flow_runs/bulk_set_state"), json=body)
+                statuses = [one["status"] for one in answer.json()["results"]]
+                taken += statuses.count(SetStateStatus.ACCEPT.value)
+                _require_all(statuses)
+    except Transient as refused:  # The next sweep cancels them.
+        log.warning("%s", refused)
     return taken
+
+
+def _require_all(statuses: Sequence[str]) -> None:
+    if refused := statuses.count(SetStateStatus.ABORT.value):
+        raise Transient(f"{refused} of {len(statuses)} flow runs that need not begin were not cancelled by Prefect")

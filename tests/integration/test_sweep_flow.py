@@ -117,6 +117,32 @@ async def test_late_runs_that_a_slow_prefect_does_not_take_do_not_keep_lost_ones
     assert states == ["Crashed", "Scheduled"]
 
 
+@pytest.mark.parametrize(("refusals", "expected"), [(1, "Superseded"), (99, "Scheduled")])
+async def test_late_runs_that_a_busy_prefect_does_not_cancel_are_asked_for_again(
+    prefect_server, database_url, monkeypatch, caplog, refusals, expected
+):
+    async with deployed(prefect_server, database_url) as place:
+        await a_user_with_digest(place.store)
+        coming = await place.coming(await place.applied())
+        place.clock.instant = max(place.clock.instant, coming.expected_start_time + timedelta(minutes=3))
+        request, refused = place.client.request, []
+
+        async def busy(method: Any, path: Any, **more: Any) -> Any:
+            if path != "/flow_runs/bulk_set_state" or len(refused) >= refusals:
+                return await request(method, path, **more)
+            refused.append(path)
+            return httpx.Response(200, json={"results": [{"status": "ABORT"}]})
+
+        monkeypatch.setattr(place.client, "request", busy)
+        await close_runs(place.store, place.client, grace=GRACE, own=None)
+        monkeypatch.undo()
+        ended = await place.state_of(coming.id)
+
+    assert ended == expected
+    warnings = [record.getMessage() for record in caplog.records if record.name == "gda.glue"]
+    assert bool(warnings) == (expected == "Scheduled")
+
+
 async def test_of_a_system_jobs_missed_runs_the_newest_stays_and_none_where_one_has_begun(prefect_server, database_url):
     async with deployed(prefect_server, database_url) as place:
         client, spell = place.client, timedelta(minutes=5)
