@@ -165,7 +165,7 @@ def _schedules(entry: Mapping[str, Any], settings: Settings) -> tuple[ScheduleSp
             one.get("day_or", True),
             group=one["slug"],
         )
-        for one in entry["schedules"]
+        for one in entry.get("schedules") or ()
     )
     overlay = OVERLAYS.get((entry["entrypoint"], entry["name"]))
     if overlay is None or not literal:

@@ -38,7 +38,7 @@ def test_the_drain_stands_in_the_file_with_literal_defaults() -> None:
 
 
 def test_the_defaults_of_the_settings_are_those_of_the_file() -> None:
-    scheduled = [entry for entry in yaml.safe_load(FILE.read_text())["deployments"] if entry["schedules"]]
+    scheduled = [entry for entry in yaml.safe_load(FILE.read_text())["deployments"] if "schedules" in entry]
     assert len(scheduled) == len(OVERLAYS)
     for entry in scheduled:
         overlay = OVERLAYS[entry["entrypoint"], entry["name"]]
