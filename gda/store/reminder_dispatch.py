@@ -116,7 +116,8 @@ def due_reminders(now: datetime, limit: int) -> Select[Any]:
     """Pending reminders whose time has come, with their users' timezone and status, the earliest first."""
     owner = (users.c.timezone, users.c.status.label("user_status"))
     joined = select(reminders.c.id, reminders.c.user_id, reminders.c.remind_at, *owner)
-    joined = joined.join(users, users.c.id == reminders.c.user_id)
+    # Each has its user. Were it no outer join, SQLite would begin with all users where no reminder is pending.
+    joined = joined.join(users, users.c.id == reminders.c.user_id, isouter=True)
     return joined.where(_PENDING, reminders.c.remind_at <= now).order_by(reminders.c.remind_at).limit(limit)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from flows.reminders import send_reminders
 from gda.errors import AlreadyExists, UnknownTodo, UsageError
@@ -17,6 +17,7 @@ from gda.lifecycle import Status
 from gda.sandbox.faults import Fault
 from gda.settings import Settings
 from gda.store import Change, NewReminder, Scope, Store, Waker, Worker
+from gda.store.tables import users
 from gda.store.todo_tables import reminders, todos
 from gda.sweep import sweep
 from gda.testing import LedgerUnderTest, a_test_ledger
@@ -318,6 +319,23 @@ async def test_an_idle_dispatch_reads_no_reminder_that_is_sent_or_to_come(databa
         plans = [line for one in asked for line in await plan_of(store, *one)]
     assert any("ix_gda_reminders_pending" in line for line in plans), plans
     assert not [line for line in plans if "Seq Scan on gda_reminders" in line or line == "SCAN gda_reminders"], plans
+
+
+async def test_where_there_are_no_reminders_neither_dispatch_nor_sweep_reads_the_users(database_url):
+    async with a_store(database_url, clock=VirtualClock(MORNING)) as store:
+        await ada(store)
+        async with store.database.write() as connection:
+            [row] = (await connection.execute(select(users))).mappings()
+            more = [{**row, "id": f"user-{n}", "email": f"user-{n}@example.org"} for n in range(2000)]
+            await connection.execute(users.insert(), more)
+            await connection.execute(reminders.delete())
+            await connection.execute(text("ANALYZE"))
+        asked = [
+            *await statements_of(store, take),
+            *await statements_of(store, lambda one: one.reminder_dispatch.any_due()),
+        ]
+        plans = [line for one in asked for line in await plan_of(store, *one)]
+    assert not [line for line in plans if "Seq Scan on gda_users" in line or "SCAN gda_users" in line], plans
 
 
 async def test_the_sweep_asks_for_a_stand_in_only_where_a_reminder_is_due_and_nobody_has_taken_it(database_url):
