@@ -6,20 +6,18 @@ from typing import Any, cast
 from uuid import UUID
 
 import httpx
-import stamina
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.objects import State
 from prefect.client.schemas.responses import SetStateStatus
 from prefect.exceptions import ObjectNotFound
 
 from gda.errors import Transient
+from gda.glue.busy import tries
 
 log = logging.getLogger("gda.glue")
 
 BULK = 50
 """The most that Prefect's API changes in one call."""
-TRIES = 3
-"""A server on SQLite aborts a change at once where another write came between it and what it had read before."""
 
 
 async def end_run(client: PrefectClient, run_id: str, state: State[None]) -> bool:
@@ -68,7 +66,7 @@ async def _end_part(client: PrefectClient, run_ids: Sequence[str], state: Mappin
     body = {"flow_runs": wanted, "state": state, "limit": BULK}
     taken = 0
     try:
-        async for attempt in stamina.retry_context(on=Transient, attempts=TRIES, wait_initial=0.2, wait_max=1.0):
+        async for attempt in tries():
             with attempt:
                 # Prefect types the path as one of the routes it knew when that list was written; this one came later.
                 answer = await client.request("POST", cast(Any, "/flow_runs/bulk_set_state"), json=body)

@@ -8,12 +8,12 @@ import math
 from dataclasses import replace
 from typing import Any
 
-import stamina
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.objects import FlowRun
 from prefect.context import FlowRunContext
 
 from gda.errors import Transient
+from gda.glue.busy import tries
 from gda.glue.queues import beside
 from gda.runner import Desk, WakeUp
 from gda.settings import Settings
@@ -22,8 +22,6 @@ log = logging.getLogger("gda.glue")
 
 SHARD = "shard"
 """Tag of a run that another one asked for; it asks for none itself."""
-TRIES = 3
-"""A server on SQLite refuses a write at once where another one came between it and what it had read before."""
 CHEAPER = 4
 """An occurrence in a chunk costs flow run and server together about a quarter: 6 instead of 17 ms (bench/queue.py)."""
 
@@ -84,7 +82,7 @@ async def create_shards(run: FlowRun, wanted: int) -> int:
     created = 0
     async with get_client() as client:
         try:
-            async for attempt in stamina.retry_context(on=Transient, attempts=TRIES, wait_initial=0.2, wait_max=1.0):
+            async for attempt in tries():
                 with attempt:
                     results = await _ask(client, run, shards)
                     created = sum(one["status"] == "CREATED" for one in results)

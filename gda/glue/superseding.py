@@ -19,7 +19,7 @@ SHORTEST_STEP = timedelta(minutes=1)
 
 
 async def supersede_late_runs(flow: object, flow_run: FlowRun, state: State[Any]) -> None:
-    """Prefect's ``on_running`` hook of flows that do whatever is due: cancel what waits of the run's own schedule.
+    """Prefect's ``on_running`` hook of flows that do whatever is due: cancel those of the run's deployment that wait.
 
     After an outage the first run that begins leaves nothing for those behind it, and the sweep, which cancels them too,
     comes seconds later. A person's runs and shards stay.

@@ -1,5 +1,4 @@
-"""Drains' schedules against a real Prefect server: a late run supersedes those behind it, and one that is held up has a
-stand-in."""
+"""Late runs of a deployment against a real Prefect server: who supersedes whom, and when a drain has a stand-in."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
